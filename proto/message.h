@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * The protocol's messages as plain structs: what the codec makes of bytes and bytes of. Mirrors
+ * proto/pagepool.proto, which says what each field means.
+ *
+ * Nothing in here owns memory. A decoded message points into the arena it was decoded with; a
+ * message to be encoded points wherever its maker likes.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MESSAGE_VERSION 1u     /* of the protocol, the newest we speak */
+#define MESSAGE_VERSION_MIN 1u /* the oldest */
+#define MESSAGE_BATCH_BLOCKS_MAX 2048u
+#define MESSAGE_IN_FLIGHT_MAX 1024u
+#define MESSAGE_NAME_BYTES_MAX 63u
+#define MESSAGE_TEXT_BYTES_MAX 1023u /* of errors and other strings for people */
+#define MESSAGE_ZONES_MAX 64u
+#define MESSAGE_POOLS_MAX 16u
+#define MESSAGE_NR_ORDERS 19u
+#define MESSAGE_CLIENTS_MAX 256u /* in one part of a list */
+#define MESSAGE_BLOCKS_MAX 512u  /* in one part of a list */
+
+enum message_type {
+	MESSAGE_NONE = 0, /* a reply without a body, or a request of a newer protocol */
+	/* requests */
+	MESSAGE_HELLO,
+	MESSAGE_POOL_OPEN,
+	MESSAGE_POOL_CLOSE,
+	MESSAGE_POOL_STAT,
+	MESSAGE_ALLOC,
+	MESSAGE_FREE,
+	MESSAGE_ALLOC_EXACT,
+	MESSAGE_FREE_EXACT,
+	MESSAGE_GOODBYE,
+	MESSAGE_PING,
+	MESSAGE_GET_STATUS,
+	MESSAGE_LIST_CLIENTS,
+	MESSAGE_LIST_BLOCKS,
+	MESSAGE_CHECK,
+	/* replies */
+	MESSAGE_WELCOME,
+	MESSAGE_POOL_OPENED,
+	MESSAGE_POOL_INFO,
+	MESSAGE_GRANTED,
+	MESSAGE_GRANTED_EXACT,
+	MESSAGE_STATUS_INFO,
+	MESSAGE_CLIENT_LIST,
+	MESSAGE_BLOCK_LIST,
+	MESSAGE_CHECK_RESULT,
+	MESSAGE_EVENT,
+	MESSAGE_NR_TYPES
+};
+
+enum message_status {
+	MESSAGE_STATUS_OK = 0,
+	MESSAGE_STATUS_INVALID = 1,
+	MESSAGE_STATUS_NO_MEMORY = 2,
+	MESSAGE_STATUS_ACCESS = 3,
+	MESSAGE_STATUS_NOT_FOUND = 4,
+	MESSAGE_STATUS_LIMIT = 5,
+	MESSAGE_STATUS_PROTOCOL = 6,
+	MESSAGE_STATUS_VERSION = 7,
+	MESSAGE_STATUS_UNSUPPORTED = 8,
+	MESSAGE_NR_STATUSES
+};
+
+enum message_mobility {
+	MESSAGE_UNMOVABLE = 0,
+	MESSAGE_MOVABLE = 1,
+	MESSAGE_RECLAIMABLE = 2,
+	MESSAGE_NR_MOBILITIES
+};
+enum message_pressure {
+	MESSAGE_PRESSURE_NONE = 0,
+	MESSAGE_PRESSURE_LOW = 1,
+	MESSAGE_PRESSURE_MIN = 2,
+	MESSAGE_NR_PRESSURES
+};
+enum message_client_state {
+	MESSAGE_CLIENT_LIVE = 0,
+	MESSAGE_CLIENT_RESUMING = 1,
+	MESSAGE_CLIENT_QUARANTINED = 2,
+	MESSAGE_CLIENT_DYING = 3,
+	MESSAGE_NR_CLIENT_STATES
+};
+enum message_event_kind {
+	MESSAGE_EVENT_NONE = 0, /* or one of a newer protocol */
+	MESSAGE_EVENT_SHUTDOWN = 1,
+	MESSAGE_NR_EVENT_KINDS
+};
+
+/* Same layout as two fixed64 on the wire: no copy on a little-endian machine. */
+struct message_run {
+	uint64_t base;
+	uint64_t mask;
+};
+
+struct message_placement {
+	uint32_t node;
+	bool bind, high, no_wait;
+	enum message_mobility mobility;
+};
+
+struct message_limits {
+	uint32_t frame_bytes, batch_blocks, in_flight, name_bytes;
+};
+
+struct message_segment {
+	uint32_t node;
+	uint64_t size_bytes, page_bytes;
+};
+
+struct message_zone_info {
+	const char *name;
+	uint32_t node;
+	uint64_t size_bytes, free_bytes, committed_bytes, hole_bytes, page_bytes;
+	uint64_t min_bytes, low_bytes, high_bytes;
+	enum message_pressure pressure;
+	uint64_t free_blocks[MESSAGE_NR_ORDERS];
+	uint64_t allocs, frees, failures, hit, miss, foreign;
+};
+
+struct message_pool_info {
+	const char *name;
+	uint64_t size_bytes, free_bytes, held_bytes;
+	uint32_t max_order;
+	const struct message_zone_info *zones;
+	size_t nr_zones;
+};
+
+struct message_client_info {
+	uint32_t id;
+	const char *name;
+	int32_t pid;
+	uint32_t uid;
+	enum message_client_state state;
+	uint64_t held_bytes, magazine_bytes, asked_bytes, returned_bytes, connected_s;
+};
+
+struct message_block_info {
+	const char *pool, *zone;
+	uint64_t page;
+	uint32_t order, client, kind;
+};
+
+struct message {
+	uint64_t id;
+	enum message_type type;
+	enum message_status status; /* replies only */
+	const char *error;          /* replies only; never NULL after decoding */
+	union {
+		struct {
+			uint32_t version_min, version_max;
+			uint64_t features;
+			const char *name;
+		} hello;
+		struct {
+			uint32_t version, client;
+			uint64_t features;
+			struct message_limits limits;
+			const char *daemon_version;
+		} welcome;
+		struct {
+			const char *name;
+			bool read_only;
+		} pool_open;
+		struct {
+			uint32_t pool, max_order;
+			const struct message_segment *segments;
+			size_t nr_segments;
+		} pool_opened;
+		struct {
+			uint32_t pool;
+		} pool_close, pool_stat;
+		struct {
+			uint32_t pool, order, count;
+			struct message_placement placement;
+		} alloc;
+		struct {
+			const struct message_run *runs;
+			size_t nr_runs;
+		} granted;
+		struct {
+			uint32_t pool, order;
+			const struct message_run *runs;
+			size_t nr_runs;
+		} free;
+		struct {
+			uint32_t pool, nr_pages;
+			struct message_placement placement;
+		} alloc_exact;
+		struct {
+			uint64_t page;
+		} granted_exact;
+		struct {
+			uint32_t pool, nr_pages;
+			uint64_t page;
+		} free_exact;
+		struct {
+			enum message_event_kind kind;
+		} event;
+		struct message_pool_info pool_info;
+		struct {
+			const char *version;
+			int32_t pid;
+			uint64_t uptime_s;
+			uint32_t clients;
+			const struct message_pool_info *pools;
+			size_t nr_pools;
+		} status_info;
+		struct {
+			uint64_t start;
+		} list_clients;
+		struct {
+			const struct message_client_info *clients;
+			size_t nr_clients;
+			uint64_t next;
+		} client_list;
+		struct {
+			const char *pool;
+			uint32_t client;
+			uint64_t start;
+		} list_blocks;
+		struct {
+			const struct message_block_info *blocks;
+			size_t nr_blocks;
+			uint64_t next;
+		} block_list;
+		struct {
+			uint64_t pages, faults;
+			const char *first;
+		} check_result;
+	} u;
+};
