@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/*
+ * Log lines: to the journal with fields when standard error is the journal, else to standard error.
+ * Thread-safe.
+ */
+
+#include <syslog.h>
+
+void log_set_level(int level); /* syslog's: what is less urgent is dropped */
+void log_print(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#define log_error(...) log_print(LOG_ERR, __VA_ARGS__)
+#define log_warning(...) log_print(LOG_WARNING, __VA_ARGS__)
+#define log_notice(...) log_print(LOG_NOTICE, __VA_ARGS__)
+#define log_info(...) log_print(LOG_INFO, __VA_ARGS__)
+#define log_debug(...) log_print(LOG_DEBUG, __VA_ARGS__)
