@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The memory behind a zone, and the way of a grant through it: commit first, then zero.
+ *
+ * Three ideas meet here and know nothing of each other: the segment (a memfd), the commit (which
+ * chunks of it are real) and the scrub (whose data lies in it). Most grants touch memory that is
+ * committed and was the same uid's before; for those backing_prepare() is a few compares.
+ *
+ * The others become a struct prepare, which goes one way through at most three stages:
+ *
+ *   wait for chunks  ->  zero, here if it is little or on a helper thread  ->  request->done
+ *
+ * Zeroing before the chunk is committed would let the zeroing itself run out of memory; telling the
+ * client before the zeroing would show it another uid's data. A failure at any stage ends in done
+ * with -ENOMEM, and the scrub still knows that the pages are not clean.
+ */
+
+#include "service/backing.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/page.h"
+#include "service/commit.h"
+#include "service/log.h"
+#include "service/scrub.h"
+#include "service/segment.h"
+#include "service/worker.h"
+
+/* About 70 µs of zeroing, on the loop; a job's round trip costs as much. */
+#define INLINE_ZERO_PAGES_MAX 64u
+
+struct backing {
+	struct segment segment;
+	struct commit commit;
+	struct scrub scrub;
+	enum service_commit commit_policy;
+	unsigned node;
+	struct worker_pool *workers;
+	struct prepare *prepares; /* in progress */
+};
+
+/* A request in progress. */
+struct prepare {
+	struct worker_job zero_job; /* first, so that the job leads back here */
+	struct commit_wait wait;
+	struct backing *backing;
+	struct backing_request *request;
+	uid_t uid;
+	struct scrub_list to_zero;
+	int zero_error; /* the helper thread's */
+	struct prepare *next, **link;
+};
+
+int backing_new(const struct backing_config *config, struct worker_pool *workers,
+		struct backing **ret)
+{
+	struct backing *backing;
+	int error;
+
+	assert(config->size_bytes > 0 && config->size_bytes % config->page_bytes == 0);
+	assert(strlen(config->name) <= SEGMENT_NAME_BYTES_MAX);
+	backing = calloc(1, sizeof(*backing));
+	if (!backing)
+		return -ENOMEM;
+	backing->node = config->node;
+	backing->commit_policy = config->commit;
+	backing->workers = workers;
+	backing->segment.size_bytes = config->size_bytes;
+	backing->segment.page_bytes = config->page_bytes;
+	backing->segment.host_node = config->host_node;
+	strcpy(backing->segment.name, config->name);
+	error = segment_init(&backing->segment);
+	if (error) {
+		free(backing);
+		return error;
+	}
+	error = commit_init(&backing->commit, &backing->segment, workers);
+	if (!error)
+		error = scrub_init(&backing->scrub, config->scrub,
+				   (uint32_t)(config->size_bytes / PAGE_BYTES));
+	if (error) {
+		log_error("%s: no memory for its records", config->name);
+		backing_free(backing);
+		return error;
+	}
+	if (config->page_bytes > PAGE_BYTES && config->commit == SERVICE_COMMIT_TOUCH)
+		log_warning("%s: with commit = touch a huge page comes from the node of whoever "
+			    "touches it first, and a hugetlb limit of its cgroup means SIGBUS",
+			    config->name);
+	*ret = backing;
+	return 0;
+}
+
+static void prepare_free(struct prepare *prepare)
+{
+	*prepare->link = prepare->next;
+	if (prepare->next)
+		prepare->next->link = prepare->link;
+	scrub_list_deinit(&prepare->to_zero);
+	free(prepare);
+}
+
+struct backing *backing_free(struct backing *backing)
+{
+	if (!backing)
+		return NULL;
+	while (backing->prepares)
+		prepare_free(backing->prepares);
+	scrub_deinit(&backing->scrub);
+	commit_deinit(&backing->commit);
+	segment_deinit(&backing->segment);
+	free(backing);
+	return NULL;
+}
+
+void backing_commit_all(struct backing *backing, void (*done)(int error, void *data), void *data)
+{
+	commit_all(&backing->commit, done, data);
+}
+
+/* Zeroing. */
+
+static int zero_list(const struct segment *segment, const struct scrub_list *list)
+{
+	int error = 0;
+
+	for (size_t i = 0; i < list->nr_extents && !error; i++)
+		error = segment_zero(segment, list->extents[i].pfn * PAGE_BYTES,
+				     list->extents[i].nr_pages * PAGE_BYTES);
+	return error;
+}
+
+/*
+ * Zeroing memory that may not be committed (with commit = touch) is slow where a page is huge: it
+ * is populated first.
+ */
+static bool is_zeroed_inline(const struct backing *backing, const struct scrub_list *list)
+{
+	return list->nr_pages <= INLINE_ZERO_PAGES_MAX &&
+	       (backing->commit_policy != SERVICE_COMMIT_TOUCH ||
+		backing->segment.page_bytes == PAGE_BYTES);
+}
+
+static int zero_now(struct backing *backing, const struct scrub_list *list, uid_t uid)
+{
+	int error = zero_list(&backing->segment, list);
+
+	if (!error)
+		scrub_finish(&backing->scrub, list, uid);
+	return error;
+}
+
+/* The stages of a request that can't be done at once. */
+
+static void finish_prepare(struct prepare *prepare, int error)
+{
+	struct backing_request *request = prepare->request;
+
+	prepare_free(prepare);
+	request->done(request, error ? -ENOMEM : 0);
+}
+
+static void run_zero_job(struct worker_job *job)
+{
+	struct prepare *prepare = (struct prepare *)job;
+
+	prepare->zero_error = zero_list(&prepare->backing->segment, &prepare->to_zero);
+}
+
+static void finish_zero_job(struct worker_job *job)
+{
+	struct prepare *prepare = (struct prepare *)job;
+
+	if (!prepare->zero_error)
+		scrub_finish(&prepare->backing->scrub, &prepare->to_zero, prepare->uid);
+	finish_prepare(prepare, prepare->zero_error);
+}
+
+static void finish_commit_wait(struct commit_wait *wait)
+{
+	struct prepare *prepare = (struct prepare *)((char *)wait - offsetof(struct prepare, wait));
+	struct backing *backing = prepare->backing;
+
+	if (wait->error)
+		finish_prepare(prepare, wait->error);
+	else if (is_zeroed_inline(backing, &prepare->to_zero))
+		finish_prepare(prepare, zero_now(backing, &prepare->to_zero, prepare->uid));
+	else
+		worker_pool_submit(backing->workers, &prepare->zero_job);
+}
+
+static struct prepare *prepare_new(struct backing *backing, struct backing_request *request,
+				   uid_t uid, struct scrub_list *to_zero)
+{
+	struct prepare *prepare = calloc(1, sizeof(*prepare));
+
+	if (!prepare)
+		return NULL;
+	prepare->zero_job.run = run_zero_job;
+	prepare->zero_job.done = finish_zero_job;
+	prepare->wait.done = finish_commit_wait;
+	prepare->backing = backing;
+	prepare->request = request;
+	prepare->uid = uid;
+	prepare->to_zero = *to_zero;
+	*to_zero = (struct scrub_list){ 0 };
+	prepare->next = backing->prepares;
+	prepare->link = &backing->prepares;
+	if (prepare->next)
+		prepare->next->link = &prepare->next;
+	backing->prepares = prepare;
+	return prepare;
+}
+
+/*
+ * What was granted, extent by extent: either one range, or runs, whose masks are cut into stretches
+ * of ones.
+ */
+struct extent_walk {
+	struct scrub_extent range;
+	unsigned order;
+	const struct page_run *run, *end;
+	uint64_t mask; /* what is left of *run */
+};
+
+static bool walk_next(struct extent_walk *walk, struct scrub_extent *ret)
+{
+	unsigned first, nr_blocks;
+	uint64_t after;
+
+	if (walk->range.nr_pages > 0) {
+		*ret = walk->range;
+		walk->range.nr_pages = 0;
+		return true;
+	}
+	while (walk->mask == 0) {
+		if (walk->run == walk->end || ++walk->run == walk->end)
+			return false;
+		walk->mask = walk->run->mask;
+	}
+	first = (unsigned)__builtin_ctzll(walk->mask);
+	after = ~(walk->mask >> first);
+	nr_blocks = after ? (unsigned)__builtin_ctzll(after) : 64;
+	ret->pfn = (uint32_t)page_address_pfn(walk->run->base) + ((uint32_t)first << walk->order);
+	ret->nr_pages = (uint32_t)nr_blocks << walk->order;
+	/* Adding the lowest one carries through the stretch. */
+	walk->mask &= walk->mask + (UINT64_C(1) << first);
+	return true;
+}
+
+/* Whether all of it is committed, and what of it is to be zeroed. */
+static int survey(struct backing *backing, struct extent_walk walk, uid_t uid, bool *ret_ready,
+		  struct scrub_list *to_zero)
+{
+	bool ready = true;
+	struct scrub_extent extent;
+
+	while (walk_next(&walk, &extent)) {
+		int error = scrub_grant(&backing->scrub, extent.pfn, extent.nr_pages, uid, to_zero);
+
+		if (error)
+			return error;
+		if (backing->commit_policy != SERVICE_COMMIT_TOUCH)
+			ready &= commit_is_ready(&backing->commit, extent.pfn, extent.nr_pages);
+	}
+	*ret_ready = ready;
+	return 0;
+}
+
+static int start_prepare(struct prepare *prepare, struct extent_walk walk, bool is_committed)
+{
+	struct backing *backing = prepare->backing;
+	struct commit_wait *wait = &prepare->wait;
+	struct scrub_extent extent;
+
+	while (!is_committed && !wait->error && walk_next(&walk, &extent))
+		commit_need(&backing->commit, extent.pfn, extent.nr_pages, wait);
+	if (wait->nr_pending > 0)
+		return -EINPROGRESS; /* an error waits for those jobs too */
+	if (wait->error) {
+		prepare_free(prepare);
+		return -ENOMEM;
+	}
+	worker_pool_submit(backing->workers, &prepare->zero_job);
+	return -EINPROGRESS;
+}
+
+static int prepare_walk(struct backing *backing, struct extent_walk walk, uid_t uid,
+			struct backing_request *request)
+{
+	struct scrub_list to_zero = { 0 };
+	struct prepare *prepare;
+	bool is_committed;
+	int error;
+
+	error = survey(backing, walk, uid, &is_committed, &to_zero);
+	if (!error && is_committed && is_zeroed_inline(backing, &to_zero)) {
+		error = to_zero.nr_pages > 0 ? zero_now(backing, &to_zero, uid) : 0;
+		scrub_list_deinit(&to_zero);
+		return error ? -ENOMEM : 0;
+	}
+	prepare = error ? NULL : prepare_new(backing, request, uid, &to_zero);
+	if (!prepare) {
+		scrub_list_deinit(&to_zero);
+		return -ENOMEM;
+	}
+	return start_prepare(prepare, walk, is_committed);
+}
+
+int backing_prepare(struct backing *backing, unsigned order, const struct page_run *runs,
+		    size_t nr_runs, uid_t uid, struct backing_request *request)
+{
+	struct extent_walk walk = { .order = order, .run = runs, .end = runs + nr_runs };
+
+	if (nr_runs > 0)
+		walk.mask = runs->mask;
+	return prepare_walk(backing, walk, uid, request);
+}
+
+int backing_prepare_range(struct backing *backing, uint32_t pfn, uint32_t nr_pages, uid_t uid,
+			  struct backing_request *request)
+{
+	struct extent_walk walk = { .range = { pfn, nr_pages } };
+
+	return prepare_walk(backing, walk, uid, request);
+}
+
+int backing_open_fd(const struct backing *backing, bool read_only)
+{
+	return segment_open_fd(&backing->segment, read_only);
+}
+
+uint64_t backing_committed_bytes(const struct backing *backing)
+{
+	if (backing->commit_policy == SERVICE_COMMIT_TOUCH)
+		return segment_backed_bytes(&backing->segment);
+	return commit_committed_bytes(&backing->commit);
+}
+
+uint64_t backing_size_bytes(const struct backing *backing)
+{
+	return backing->segment.size_bytes;
+}
+
+uint64_t backing_page_bytes(const struct backing *backing)
+{
+	return backing->segment.page_bytes;
+}
+
+unsigned backing_node(const struct backing *backing)
+{
+	return backing->node;
+}

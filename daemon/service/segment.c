@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The segment: one memfd a zone.
+ *
+ * Trust. A memfd is born with mode 0777: whoever is sent a read-only descriptor could open it again
+ * for writing through /proc. So its mode is 0600 before anybody sees it, and it belongs to the
+ * daemon's uid. It is sealed against shrinking, growing and further seals; F_SEAL_FUTURE_WRITE is
+ * not set, as a daemon that takes the memory over must map and punch it. Clients get descriptors
+ * that were opened anew: a duplicate would share its file status flags with ours, and an O_APPEND
+ * set by a client would turn our pwrite() into something else.
+ *
+ * Placement. The policy is set on our mapping with mbind(). For 4 KiB pages it sticks to the memfd
+ * and holds for everybody's faults and for fallocate(). For huge pages it holds for our mapping
+ * alone, so those are populated through it.
+ *
+ * Never SIGBUS. The daemon does not load or store through the mapping: a client can punch a hole
+ * into a segment it may write, and the fault would then kill us if memory is out. Zeros go through
+ * system calls, which give an error instead: pwrite() for 4 KiB pages, which leaves no page tables
+ * behind either; process_vm_writev() on ourselves for huge pages, as hugetlbfs has no write().
+ * Huge pages are reserved by the mapping: too few of them is an error here and now.
+ */
+
+#include "service/segment.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/memfd.h>
+#include <numaif.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core/page.h"
+#include "service/hostmem.h"
+#include "service/log.h"
+
+#define MIB (UINT64_C(1) << 20)
+#define GIB (UINT64_C(1) << 30)
+#define SEGMENT_ZERO_BYTES (256u * 1024u) /* in one call: fits the second-level cache */
+#define SEGMENT_NODE_BITS 1024u           /* the kernel's largest node number, and one */
+
+/* Never written. In .bss, so that every page of it is the kernel's zero page. */
+static unsigned char zeros[SEGMENT_ZERO_BYTES];
+
+static bool is_huge(const struct segment *segment)
+{
+	return segment->page_bytes > PAGE_BYTES;
+}
+
+/* "No memory" has many names; callers know one. */
+static int memory_error(int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EFAULT:
+	case EHWPOISON:
+		return -ENOMEM;
+	default:
+		return -error;
+	}
+}
+
+static int create_memfd(const struct segment *segment)
+{
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+
+	if (segment->page_bytes == 2 * MIB)
+		flags |= MFD_HUGETLB | MFD_HUGE_2MB;
+	else if (segment->page_bytes == GIB)
+		flags |= MFD_HUGETLB | MFD_HUGE_1GB;
+	else if (segment->page_bytes != PAGE_BYTES)
+		return -EINVAL;
+	return memfd_create(segment->name, flags);
+}
+
+static int size_and_seal(const struct segment *segment)
+{
+	if (fchmod(segment->fd, 0600) < 0)
+		return -errno;
+	if (ftruncate(segment->fd, (off_t)segment->size_bytes) < 0)
+		return -errno;
+	if (fcntl(segment->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	return 0;
+}
+
+static int map(struct segment *segment)
+{
+	void *base =
+		mmap(NULL, segment->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd, 0);
+
+	if (base == MAP_FAILED)
+		return -errno;
+	segment->base = base;
+	madvise(base, segment->size_bytes, MADV_DONTDUMP); /* clients' data, and too much of it */
+	return 0;
+}
+
+static int bind_to_node(const struct segment *segment)
+{
+	const unsigned bits = 8 * sizeof(unsigned long);
+	unsigned long mask[SEGMENT_NODE_BITS / (8 * sizeof(unsigned long))] = { 0 };
+	unsigned node = (unsigned)segment->host_node;
+
+	if (segment->host_node < 0)
+		return 0;
+	if (node >= SEGMENT_NODE_BITS)
+		return -EINVAL;
+	mask[node / bits] = 1ul << (node % bits);
+	/* The kernel takes one bit less than it is told. */
+	if (mbind(segment->base, segment->size_bytes, MPOL_BIND, mask, SEGMENT_NODE_BITS + 1, 0) ==
+	    0)
+		return 0;
+	if (errno != EPERM && errno != ENOSYS)
+		return -errno;
+	log_warning("%s: can't bind memory to node %u: %s; it comes from anywhere (a container "
+		    "needs CAP_SYS_NICE or a seccomp profile that allows mbind)",
+		    segment->name, node, strerror(errno));
+	return 0;
+}
+
+static int check_huge_pages(const struct segment *segment)
+{
+	uint64_t nr_needed = segment->size_bytes / segment->page_bytes;
+	uint64_t page_mib = segment->page_bytes / MIB;
+	struct hostmem_huge huge;
+	char where[32] = "this host";
+
+	if (hostmem_huge_pages(segment->host_node, segment->page_bytes, &huge) < 0) {
+		log_error("%s needs huge pages of %" PRIu64 " MiB, which this host does not have: "
+			  "set hugepages = off or another size",
+			  segment->name, page_mib);
+		return -ENOMEM;
+	}
+	if (huge.nr_available >= nr_needed)
+		return 0;
+	if (segment->host_node >= 0)
+		snprintf(where, sizeof(where), "node %d", segment->host_node);
+	log_error("%s needs %" PRIu64 " huge pages of %" PRIu64 " MiB on %s, %" PRIu64
+		  " are free: echo %" PRIu64 " > %s, or make size smaller, or set hugepages = off",
+		  segment->name, nr_needed, page_mib, where, huge.nr_available,
+		  huge.nr_total + nr_needed - huge.nr_available, huge.path);
+	return -ENOMEM;
+}
+
+int segment_init(struct segment *segment)
+{
+	int error = 0;
+
+	segment->base = NULL;
+	segment->fd = -1;
+	if (is_huge(segment)) {
+		error = check_huge_pages(segment);
+		if (error)
+			return error;
+	}
+	segment->fd = create_memfd(segment);
+	if (segment->fd < 0)
+		error = -errno;
+	if (!error)
+		error = size_and_seal(segment);
+	if (!error)
+		error = map(segment);
+	if (!error)
+		error = bind_to_node(segment);
+	if (error) {
+		log_error("%s: can't make a segment of %" PRIu64 " MiB%s: %s", segment->name,
+			  segment->size_bytes / MIB, is_huge(segment) ? " of huge pages" : "",
+			  strerror(-error));
+		segment_deinit(segment);
+	}
+	return error;
+}
+
+void segment_deinit(struct segment *segment)
+{
+	if (segment->base)
+		munmap(segment->base, segment->size_bytes);
+	if (segment->fd >= 0)
+		close(segment->fd);
+	segment->base = NULL;
+	segment->fd = -1;
+}
+
+int segment_commit(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
+{
+	int failed;
+
+	do {
+		if (is_huge(segment))
+			failed = madvise(segment->base + offset, size_bytes, MADV_POPULATE_WRITE);
+		else
+			failed = fallocate(segment->fd, 0, (off_t)offset, (off_t)size_bytes);
+	} while (failed && errno == EINTR);
+	return failed ? memory_error(errno) : 0;
+}
+
+static ssize_t write_zeros(const struct segment *segment, uint64_t offset, size_t size_bytes)
+{
+	struct iovec from = { zeros, size_bytes };
+	struct iovec to = { segment->base + offset, size_bytes };
+
+	if (is_huge(segment))
+		return process_vm_writev(getpid(), &from, 1, &to, 1, 0);
+	return pwrite(segment->fd, zeros, size_bytes, (off_t)offset);
+}
+
+int segment_zero(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
+{
+	while (size_bytes > 0) {
+		size_t piece = size_bytes < sizeof(zeros) ? size_bytes : sizeof(zeros);
+		ssize_t n = write_zeros(segment, offset, piece);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return memory_error(errno);
+		if (n == 0)
+			return -EIO;
+		offset += (uint64_t)n;
+		size_bytes -= (uint64_t)n;
+	}
+	return 0;
+}
+
+int segment_open_fd(const struct segment *segment, bool read_only)
+{
+	char path[64];
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", segment->fd);
+	fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+uint64_t segment_backed_bytes(const struct segment *segment)
+{
+	struct stat st;
+
+	if (fstat(segment->fd, &st) < 0)
+		return 0;
+	return (uint64_t)st.st_blocks * 512;
+}

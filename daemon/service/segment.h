@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The sealed memfd behind a zone: made, bound, mapped, committed and zeroed by byte range. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SEGMENT_NAME_BYTES_MAX 127u
+
+struct segment {
+	char name[SEGMENT_NAME_BYTES_MAX + 1];
+	int fd;
+	unsigned char *base; /* mapped once, never touched directly */
+	uint64_t size_bytes;
+	uint64_t page_bytes;
+	int host_node; /* bound to; -1: not bound */
+};
+
+/*
+ * Creates, seals, maps and binds; commits nothing, but huge pages are reserved. name, size_bytes,
+ * page_bytes and host_node of *segment are set by the caller. A negative errno has been logged.
+ */
+int segment_init(struct segment *segment);
+void segment_deinit(struct segment *segment);
+
+/*
+ * Both may run on a helper thread. 0, -ENOMEM when there is no memory, or another negative errno.
+ */
+int segment_commit(const struct segment *segment, uint64_t offset, uint64_t size_bytes);
+int segment_zero(const struct segment *segment, uint64_t offset, uint64_t size_bytes);
+
+/* A new open file description; the caller closes it. -errno on failure. */
+int segment_open_fd(const struct segment *segment, bool read_only);
+
+/* What the kernel says is backed. */
+uint64_t segment_backed_bytes(const struct segment *segment);
