@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All clients.
+ *
+ * Every connection is charged to its user before anything is allocated for it, and the charge is
+ * held until the client is gone, quarantine and sweep included: half of the places at most are one
+ * user's, so none can lock the others out. Root and the daemon's own user may use all. A few
+ * connections beyond the limit are let in, only so that their hello can be refused in words; floods
+ * beyond those are closed at once.
+ *
+ * Once a second, while there are clients, a tick looks for connections that are overdue and keeps
+ * the service manager's status line true.
+ */
+
+#include "service/clients.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "proto/message.h"
+#include "service/log.h"
+#include "service/loop.h"
+#include "service/notify.h"
+#include "service/pools.h"
+#include "service/state.h"
+
+#define CLIENTS_TICK_MS 1000u
+#define CLIENTS_FDS_EACH 2u       /* the socket and the pidfd */
+#define CLIENTS_FDS_A_ZONE 4u     /* segment, ledger, and what is opened of them */
+#define CLIENTS_FDS_RESERVED 128u /* the daemon's own, and those on their way to clients */
+
+static bool clients_is_exempt(uid_t uid)
+{
+	return uid == 0 || uid == geteuid();
+}
+
+static struct clients_charge *clients_find_charge(struct clients *clients, uid_t uid)
+{
+	for (size_t i = 0; i < clients->nr_charges; i++)
+		if (clients->charges[i].uid == uid)
+			return &clients->charges[i];
+	return NULL;
+}
+
+/* There is room: a charge each for as many clients as there can be. */
+static void clients_charge(struct clients *clients, uid_t uid)
+{
+	struct clients_charge *charge = clients_find_charge(clients, uid);
+
+	if (!charge) {
+		charge = &clients->charges[clients->nr_charges++];
+		*charge = (struct clients_charge){ .uid = uid };
+	}
+	charge->count++;
+}
+
+static void clients_uncharge(struct clients *clients, uid_t uid)
+{
+	struct clients_charge *charge = clients_find_charge(clients, uid);
+
+	if (--charge->count == 0)
+		*charge = clients->charges[--clients->nr_charges];
+}
+
+static unsigned clients_of_uid(struct clients *clients, uid_t uid)
+{
+	const struct clients_charge *charge = clients_find_charge(clients, uid);
+
+	return charge ? charge->count : 0;
+}
+
+/* How many places there are, with the descriptors that this process may have. */
+static unsigned clients_count_places(const struct pools *pools)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+		return CLIENTS_MAX;
+
+	const rlim_t kept = CLIENTS_FDS_RESERVED + CLIENTS_NEW_MAX * CLIENTS_FDS_EACH +
+			    pools_count_zones(pools) * CLIENTS_FDS_A_ZONE;
+	rlim_t places = limit.rlim_cur > kept ? (limit.rlim_cur - kept) / CLIENTS_FDS_EACH : 1;
+	if (places >= CLIENTS_MAX)
+		return CLIENTS_MAX;
+	log_warning("the limit on open files (%" PRIu64 ") leaves room for %" PRIu64
+		    " clients: raise LimitNOFILE= for up to %u",
+		    (uint64_t)limit.rlim_cur, (uint64_t)places, CLIENTS_MAX);
+	return (unsigned)places;
+}
+
+static void clients_on_tick(void *data)
+{
+	struct clients *clients = data;
+	uint64_t now_ms = loop_now_ms(clients->loop);
+	struct client *next;
+
+	for (struct client *client = TAILQ_FIRST(&clients->list); client; client = next) {
+		next = TAILQ_NEXT(client, link);
+		client_check_time(client, now_ms);
+	}
+	if (clients->is_status_stale)
+		clients_report(clients);
+	if (clients->nr_clients)
+		loop_timer_start(clients->tick, CLIENTS_TICK_MS);
+}
+
+static int clients_init_slots(struct clients *clients)
+{
+	int error = ledger_memory_init(&clients->slots_ledger, "pagepool-slots",
+				       CLIENTS_NR_SLOTS * sizeof(struct slot));
+	if (error < 0)
+		return error;
+	return slot_table_init(&clients->slots, CLIENTS_NR_SLOTS, clients->slots_ledger.memory);
+}
+
+int clients_init(struct clients *clients, struct service *service, struct loop *loop)
+{
+	clients->service = service;
+	clients->loop = loop;
+	TAILQ_INIT(&clients->list);
+	clients->slots_ledger = LEDGER_MEMORY_NULL;
+	clients->nr_max = clients_count_places(&service->pools);
+	clients->arena.size_bytes = CODEC_ARENA_BYTES;
+	clients->arena.memory = malloc(CODEC_ARENA_BYTES);
+
+	int error = clients->arena.memory ? 0 : -ENOMEM;
+	if (error == 0)
+		error = clients_init_slots(clients);
+	if (error == 0)
+		error = loop_timer_new(loop, clients_on_tick, clients, &clients->tick);
+	if (error == 0)
+		error = reaper_init(&clients->reaper, loop, &service->pools);
+	if (error < 0)
+		clients_deinit(clients);
+	return error;
+}
+
+void clients_deinit(struct clients *clients)
+{
+	struct client *client;
+
+	if (!clients->loop)
+		return;
+	while ((client = TAILQ_FIRST(&clients->list))) {
+		TAILQ_REMOVE(&clients->list, client, link);
+		client_free(client);
+	}
+	reaper_deinit(&clients->reaper);
+	clients->tick = loop_timer_free(clients->tick);
+	ledger_memory_deinit(&clients->slots_ledger);
+	free(clients->arena.memory);
+	clients->arena.memory = NULL;
+	clients->loop = NULL;
+}
+
+static bool clients_has_room(struct clients *clients, uid_t uid)
+{
+	return clients->nr_clients < clients->nr_max + CLIENTS_NEW_MAX &&
+	       (clients_is_exempt(uid) ||
+		clients_of_uid(clients, uid) < CLIENTS_OF_UID_MAX + CLIENTS_NEW_MAX / 4);
+}
+
+void clients_add(struct clients *clients, int fd)
+{
+	struct client *client;
+
+	int error = client_new(clients, fd, &client);
+	if (error < 0) {
+		if (error != -ESRCH)
+			log_warning("a connection is dropped: %s", strerror(-error));
+		return;
+	}
+	if (!clients_has_room(clients, client->peer.credentials.uid)) {
+		client_free(client);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&clients->list, client, link);
+	clients_charge(clients, client->peer.credentials.uid);
+	if (clients->nr_clients++ == 0)
+		loop_timer_start(clients->tick, CLIENTS_TICK_MS);
+}
+
+void clients_remove(struct clients *clients, struct client *client)
+{
+	TAILQ_REMOVE(&clients->list, client, link);
+	clients_uncharge(clients, client->peer.credentials.uid);
+	clients->nr_clients--;
+	client_free(client);
+}
+
+int clients_admit(struct clients *clients, struct client *client)
+{
+	const struct peer *peer = &client->peer;
+	uid_t uid = peer->credentials.uid;
+	unsigned slot;
+
+	if (!clients_is_exempt(uid) && clients_of_uid(clients, uid) > CLIENTS_OF_UID_MAX)
+		return CLIENTS_E_UID;
+	if (clients->slots.nr_used >= clients->nr_max ||
+	    slot_table_take(&clients->slots, peer->credentials.pid, uid, peer->start_time, &slot))
+		return CLIENTS_E_FULL;
+	clients->by_slot[slot] = client;
+	clients->is_status_stale = true;
+	client->slot = slot;
+	return 0;
+}
+
+void clients_dismiss(struct clients *clients, struct client *client)
+{
+	slot_table_leave(&clients->slots, client->slot);
+	clients->by_slot[client->slot] = NULL;
+	clients->is_status_stale = true;
+}
+
+unsigned clients_count(const struct clients *clients)
+{
+	return clients->slots.nr_used;
+}
+
+void clients_broadcast(struct clients *clients, const struct message *event)
+{
+	struct client *client;
+
+	TAILQ_FOREACH(client, &clients->list, link)
+	if (client->state == CLIENT_LIVE)
+		client_reply(client, event, NULL, 0);
+}
+
+void clients_report(struct clients *clients)
+{
+	const struct pools *pools = &clients->service->pools;
+
+	clients->is_status_stale = false;
+	notify_status("serving %u %s, %.1f GiB; %u %s", pools->nr_pools,
+		      pools->nr_pools == 1 ? "pool" : "pools",
+		      (double)pools_size_bytes(pools) / (double)(1u << 30), clients_count(clients),
+		      clients_count(clients) == 1 ? "client" : "clients");
+}

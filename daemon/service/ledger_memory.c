@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory for the core's metadata.
+ *
+ * The ledger is a shared mapping of a memfd, because a memfd outlives the process that made it as
+ * long as somebody keeps its descriptor: what the daemon knows about who owns what is then still
+ * there after its death. Its mode is 0600 and its size is sealed, so that neither a stranger
+ * through /proc nor a mistake of ours can change what it is. F_SEAL_FUTURE_WRITE is not used: the
+ * next daemon has to write.
+ *
+ * Both kinds are demand-zero: a ledger of 64 MiB costs no memory until words are stored in it.
+ */
+
+#include "service/ledger_memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int ledger_memfd_new(const char *name, size_t size_bytes)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)size_bytes) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		int error = -errno;
+		close(fd);
+		return error;
+	}
+	return fd;
+}
+
+int ledger_memory_init(struct ledger_memory *ledger, const char *name, size_t size_bytes)
+{
+	int fd = ledger_memfd_new(name, size_bytes);
+	if (fd < 0)
+		return fd;
+
+	void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (memory == MAP_FAILED) {
+		int error = -errno;
+		close(fd);
+		return error;
+	}
+	*ledger = (struct ledger_memory){ .memory = memory, .size_bytes = size_bytes, .fd = fd };
+	return 0;
+}
+
+void ledger_memory_deinit(struct ledger_memory *ledger)
+{
+	if (ledger->memory)
+		munmap(ledger->memory, ledger->size_bytes);
+	if (ledger->fd >= 0)
+		close(ledger->fd);
+	*ledger = LEDGER_MEMORY_NULL;
+}
+
+void *index_memory_new(size_t size_bytes)
+{
+	void *memory =
+		mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+void *index_memory_free(void *memory, size_t size_bytes)
+{
+	if (memory)
+		munmap(memory, size_bytes);
+	return NULL;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The daemon's pools.
+ *
+ * A zone is three memories and the core's zone over them: the segment that clients map, the ledger
+ * that says who owns what of it, and the index that is derived from the ledger. They are made
+ * together and go together; nothing is shared between pools.
+ *
+ * Sizes are settled here: what the configuration gives as a part of a node becomes bytes, rounded
+ * down to whole pages of the segment, and each zone's largest order is what fits into it.
+ */
+
+#include "service/pools.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/zone.h"
+#include "proto/message.h"
+#include "service/backing.h"
+#include "service/log.h"
+#include "service/topology.h"
+
+#define POOLS_MEMFD_NAME_BYTES 128u
+
+static uint64_t pools_resolve_size(const struct service_size *size, uint64_t whole_bytes)
+{
+	if (!size->permyriad)
+		return size->bytes;
+	return whole_bytes / 10000 * size->permyriad +
+	       whole_bytes % 10000 * size->permyriad / 10000;
+}
+
+static unsigned pools_fit_order(uint32_t nr_pages, unsigned max_order)
+{
+	unsigned order = 31u - (unsigned)__builtin_clz(nr_pages);
+
+	return order < max_order ? order : max_order;
+}
+
+static int pools_zone_size(const struct service_pool_config *config, unsigned node,
+			   uint64_t node_bytes, uint64_t *ret_bytes)
+{
+	uint64_t size_bytes = pools_resolve_size(&config->size, node_bytes);
+
+	size_bytes -= size_bytes % config->page_bytes;
+	if (size_bytes == 0) {
+		log_error("pool '%s': its size on node %u is below one page of %" PRIu64
+			  " KiB: give it a larger size",
+			  config->name, node, config->page_bytes >> 10);
+		return -EINVAL;
+	}
+	if (size_bytes >> PAGE_SHIFT > ZONE_PAGES_MAX) {
+		log_error("pool '%s': %" PRIu64 " GiB on node %u is above the largest zone, %u GiB",
+			  config->name, size_bytes >> 30, node,
+			  (unsigned)(ZONE_PAGES_MAX >> (30 - PAGE_SHIFT)));
+		return -EINVAL;
+	}
+	*ret_bytes = size_bytes;
+	return 0;
+}
+
+/* The core's zone with its two memories. */
+static int pools_zone_init_core(struct pools_zone *zone, const struct service_pool_config *config,
+				const struct zone_config *zone_config)
+{
+	char name[POOLS_MEMFD_NAME_BYTES];
+
+	snprintf(name, sizeof(name), "pagepool-ledger:%s:%s", config->name, zone->name);
+	int error = ledger_memory_init(&zone->ledger, name, zone_ledger_bytes(zone_config));
+	if (error < 0)
+		return error;
+
+	zone->index_bytes = zone_index_bytes(zone_config);
+	zone->index = index_memory_new(zone->index_bytes);
+	zone->zone = calloc(1, sizeof(*zone->zone));
+	if (!zone->index || !zone->zone)
+		return -ENOMEM;
+	return zone_init(zone->zone, zone_config, zone->ledger.memory, zone->index);
+}
+
+static int pools_zone_init_backing(struct pools_zone *zone,
+				   const struct service_pool_config *config, unsigned node,
+				   int host_node, uint64_t size_bytes, struct worker_pool *workers)
+{
+	char name[POOLS_MEMFD_NAME_BYTES];
+
+	snprintf(name, sizeof(name), "pagepool:%s:%s", config->name, zone->name);
+	const struct backing_config backing_config = {
+		.name = name,
+		.node = node,
+		.host_node = host_node,
+		.size_bytes = size_bytes,
+		.page_bytes = config->page_bytes,
+		.commit = config->commit,
+		.scrub = config->scrub,
+	};
+	return backing_new(&backing_config, workers, &zone->backing);
+}
+
+static int pools_add_zone(struct pools_pool *pool, const struct topology *topology,
+			  unsigned position, struct worker_pool *workers, unsigned nr_slots)
+{
+	const struct service_pool_config *config = pool->config;
+	struct pools_zone *zone = &pool->zones[pool->nr_zones];
+	unsigned node = topology->nodes[position].node;
+	uint64_t size_bytes;
+
+	int error = pools_zone_size(config, node, topology->nodes[position].mem_bytes, &size_bytes);
+	if (error < 0)
+		return error;
+
+	uint32_t nr_pages = (uint32_t)(size_bytes >> PAGE_SHIFT);
+	const struct zone_config zone_config = {
+		.index = pool->nr_zones,
+		.nr_pages = nr_pages,
+		.max_order = pools_fit_order(nr_pages, config->max_order),
+		.nr_slots = nr_slots,
+	};
+	zone->ledger = LEDGER_MEMORY_NULL;
+	snprintf(zone->name, sizeof(zone->name), "node%u", node);
+	pool->zone_of_node[node] = (uint8_t)pool->nr_zones;
+	pool->nr_zones++; /* from here on pools_deinit() takes it down */
+
+	zone->min_bytes = pools_resolve_size(&config->watermark_min, size_bytes);
+	zone->low_bytes = pools_resolve_size(&config->watermark_low, size_bytes);
+	zone->high_bytes = pools_resolve_size(&config->watermark_high, size_bytes);
+	if (zone_config.max_order > pool->max_order)
+		pool->max_order = zone_config.max_order;
+
+	error = pools_zone_init_core(zone, config, &zone_config);
+	if (error < 0) {
+		log_error("pool '%s': no memory for the ledger of %s (%zu KiB): %s", config->name,
+			  zone->name, zone_ledger_bytes(&zone_config) >> 10, strerror(-error));
+		return error;
+	}
+	return pools_zone_init_backing(zone, config, node, topology->nodes[position].host_node,
+				       size_bytes, workers);
+}
+
+static int pools_check_nodes(const struct service_pool_config *config,
+			     const struct topology *topology)
+{
+	uint64_t present = 0;
+
+	for (unsigned i = 0; i < topology->nr_nodes; i++)
+		present |= UINT64_C(1) << topology->nodes[i].node;
+	if (config->nodes == UINT64_MAX || (config->nodes && !(config->nodes & ~present)))
+		return 0;
+
+	uint64_t missing = config->nodes & ~present;
+	if (missing)
+		log_error("pool '%s': node %d does not exist here or has no memory", config->name,
+			  __builtin_ctzll(missing));
+	else
+		log_error("pool '%s': no node is given", config->name);
+	return -EINVAL;
+}
+
+/* The core's pool over the zones, by the distances of their nodes. */
+static int pools_link_zones(struct pools_pool *pool, const struct topology *topology,
+			    const unsigned *positions)
+{
+	uint8_t distances[POOL_ZONES_MAX * POOL_ZONES_MAX];
+	struct zone *zones[POOL_ZONES_MAX];
+
+	for (unsigned i = 0; i < pool->nr_zones; i++) {
+		zones[i] = pool->zones[i].zone;
+		for (unsigned j = 0; j < pool->nr_zones; j++)
+			distances[i * pool->nr_zones + j] =
+				topology->distances[positions[i]][positions[j]];
+	}
+	return pool_init(&pool->core, zones, pool->nr_zones, distances);
+}
+
+static int pools_pool_init(struct pools_pool *pool, const struct service_pool_config *config,
+			   const struct topology *topology, struct worker_pool *workers,
+			   unsigned nr_slots)
+{
+	unsigned positions[POOL_ZONES_MAX];
+
+	pool->config = config;
+	memset(pool->zone_of_node, POOLS_NODE_NONE, sizeof(pool->zone_of_node));
+	int error = pools_check_nodes(config, topology);
+	if (error < 0)
+		return error;
+
+	for (unsigned i = 0; i < topology->nr_nodes; i++) {
+		if (!(config->nodes >> topology->nodes[i].node & 1))
+			continue;
+		positions[pool->nr_zones] = i;
+		error = pools_add_zone(pool, topology, i, workers, nr_slots);
+		if (error < 0)
+			return error;
+	}
+	return pools_link_zones(pool, topology, positions);
+}
+
+int pools_init(struct pools *pools, const struct service_config *config,
+	       const struct topology *topology, struct worker_pool *workers, unsigned nr_slots)
+{
+	pools->pools = calloc(config->nr_pools, sizeof(*pools->pools));
+	if (!pools->pools)
+		return -ENOMEM;
+
+	for (size_t i = 0; i < config->nr_pools; i++) {
+		pools->nr_pools++;
+		int error = pools_pool_init(&pools->pools[i], &config->pools[i], topology, workers,
+					    nr_slots);
+		if (error < 0) {
+			pools_deinit(pools);
+			return error;
+		}
+	}
+	return 0;
+}
+
+static void pools_zone_deinit(struct pools_zone *zone)
+{
+	zone->backing = backing_free(zone->backing);
+	free(zone->zone);
+	zone->index = index_memory_free(zone->index, zone->index_bytes);
+	ledger_memory_deinit(&zone->ledger);
+}
+
+void pools_deinit(struct pools *pools)
+{
+	for (unsigned i = 0; i < pools->nr_pools; i++)
+		for (unsigned j = 0; j < pools->pools[i].nr_zones; j++)
+			pools_zone_deinit(&pools->pools[i].zones[j]);
+	free(pools->pools);
+	*pools = (struct pools){ 0 };
+}
+
+struct pools_pool *pools_find(const struct pools *pools, const char *name)
+{
+	for (unsigned i = 0; i < pools->nr_pools; i++)
+		if (strcmp(pools->pools[i].config->name, name) == 0)
+			return &pools->pools[i];
+	return NULL;
+}
+
+unsigned pools_count_zones(const struct pools *pools)
+{
+	unsigned nr_zones = 0;
+
+	for (unsigned i = 0; i < pools->nr_pools; i++)
+		nr_zones += pools->pools[i].nr_zones;
+	return nr_zones;
+}
+
+uint64_t pools_held_pages(const struct pools *pools, unsigned slot)
+{
+	uint64_t nr_pages = 0;
+
+	for (unsigned i = 0; i < pools->nr_pools; i++)
+		nr_pages += pool_held_pages(&pools->pools[i].core, slot);
+	return nr_pages;
+}
+
+uint64_t pools_size_bytes(const struct pools *pools)
+{
+	uint64_t size_bytes = 0;
+
+	for (unsigned i = 0; i < pools->nr_pools; i++)
+		for (unsigned j = 0; j < pools->pools[i].nr_zones; j++)
+			size_bytes += backing_size_bytes(pools->pools[i].zones[j].backing);
+	return size_bytes;
+}
+
+static enum message_pressure pools_zone_pressure(const struct pools_zone *zone, uint64_t free_bytes)
+{
+	if (free_bytes < zone->min_bytes)
+		return MESSAGE_PRESSURE_MIN;
+	return free_bytes < zone->low_bytes ? MESSAGE_PRESSURE_LOW : MESSAGE_PRESSURE_NONE;
+}
+
+void pools_describe_zone(const struct pools_pool *pool, unsigned index,
+			 struct message_zone_info *ret)
+{
+	const struct pools_zone *zone = &pool->zones[index];
+	const struct pool_zone_counters *placed = &pool->core.counters[index];
+	const struct zone_counters *counters = zone_counters(zone->zone);
+	uint64_t free_bytes = (uint64_t)zone_nr_free(zone->zone) << PAGE_SHIFT;
+
+	*ret = (struct message_zone_info){
+		.name = zone->name,
+		.node = backing_node(zone->backing),
+		.size_bytes = backing_size_bytes(zone->backing),
+		.free_bytes = free_bytes,
+		.committed_bytes = backing_committed_bytes(zone->backing),
+		.hole_bytes = (uint64_t)zone_nr_holes(zone->zone) << PAGE_SHIFT,
+		.page_bytes = backing_page_bytes(zone->backing),
+		.min_bytes = zone->min_bytes,
+		.low_bytes = zone->low_bytes,
+		.high_bytes = zone->high_bytes,
+		.pressure = pools_zone_pressure(zone, free_bytes),
+		.allocs = counters->allocs,
+		.frees = counters->frees,
+		.failures = counters->failures,
+		.hit = placed->hit,
+		.miss = placed->miss,
+		.foreign = placed->foreign,
+	};
+	_Static_assert(MESSAGE_NR_ORDERS == PAGE_NR_ORDERS, "the protocol tells all orders");
+	zone_count_free(zone->zone, ret->free_blocks);
+}
+
+void pools_describe(const struct pools_pool *pool, unsigned slot,
+		    const struct message_zone_info *zones, struct message_pool_info *ret)
+{
+	*ret = (struct message_pool_info){
+		.name = pool->config->name,
+		.held_bytes = pool_held_pages(&pool->core, slot) << PAGE_SHIFT,
+		.max_order = pool->max_order,
+		.zones = zones,
+		.nr_zones = pool->nr_zones,
+	};
+	for (unsigned i = 0; i < pool->nr_zones; i++) {
+		ret->size_bytes += zones[i].size_bytes;
+		ret->free_bytes += zones[i].free_bytes;
+	}
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* The keys of the configuration, section by section: what each may say and what it sets. */
+
+#include <stddef.h>
+
+#include "service/service.h"
+
+#define SETTINGS_WHY_BYTES_MAX 320u
+
+enum settings_error {
+	SETTINGS_E_BAD = 1,  /* why says what is wrong and what would be right */
+	SETTINGS_E_NO_EFFECT /* well-formed, and not acted on in this version */
+};
+
+struct settings_key {
+	const char *name;
+	/* Parses value into the section's struct. 0 or a settings_error. */
+	int (*set)(void *section, const char *value, char why[SETTINGS_WHY_BYTES_MAX]);
+};
+
+/* Positions in settings_pool_keys. */
+enum settings_pool_key {
+	SETTINGS_POOL_ACCESS,
+	SETTINGS_POOL_READ_ACCESS,
+	SETTINGS_POOL_SIZE,
+	SETTINGS_POOL_NODES,
+	SETTINGS_POOL_HUGEPAGES,
+	SETTINGS_POOL_CONTIGUOUS,
+	SETTINGS_POOL_MAX_ORDER,
+	SETTINGS_POOL_WATERMARK,
+	SETTINGS_POOL_COMMIT,
+	SETTINGS_POOL_SCRUB,
+	SETTINGS_POOL_OOM,
+	SETTINGS_POOL_NR_KEYS
+};
+
+/* Each ends with an entry without a name. The section is, in turn: */
+extern const struct settings_key settings_daemon_keys[]; /* struct service_config */
+extern const struct settings_key settings_pool_keys[];   /* struct service_pool_config */
+extern const struct settings_key settings_limit_keys[];  /* NULL: only checked */
+
+/* Positions in a table; -1 for a name that is not in it. */
+int settings_find(const struct settings_key *keys, const char *name);
+
+/* 0 or SETTINGS_E_BAD. */
+int settings_check_socket_path(const char *path, char why[SETTINGS_WHY_BYTES_MAX]);
+
+/* The documented defaults. access and read_access are empty. */
+void settings_init_pool(struct service_pool_config *pool, const char *name);
+
+/* What concerns several keys: the position of the one to change with why, or -1 when all is well.
+ */
+int settings_check_pool(const struct service_pool_config *pool, char why[SETTINGS_WHY_BYTES_MAX]);
+
+const char *settings_commit_name(enum service_commit commit);
+const char *settings_scrub_name(enum service_scrub scrub);

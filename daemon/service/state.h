@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What the daemon consists of while it serves; made and taken down by service.c. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "service/check.h"
+#include "service/clients.h"
+#include "service/grant.h"
+#include "service/pools.h"
+#include "service/topology.h"
+
+struct listener;
+struct loop;
+struct loop_signal;
+struct service_config;
+struct worker_pool;
+
+struct service {
+	const struct service_config *config; /* borrowed */
+	struct loop *loop;
+	struct loop_signal *terminate, *interrupt, *hang_up;
+	bool is_ending; /* was told so */
+	struct worker_pool *workers;
+	struct topology topology;
+	struct pools pools;
+	struct clients clients;
+	struct grants grants;
+	struct checks checks;
+	struct listener *listener;
+	uint64_t started_ms;
+};

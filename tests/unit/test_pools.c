@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* From a configuration and a topology to zones: sizes, orders, nodes, and what is refused. */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "core/zone.h"
+#include "service/backing.h"
+#include "service/log.h"
+#include "service/loop.h"
+#include "service/pools.h"
+#include "service/topology.h"
+#include "service/worker.h"
+
+#define NR_SLOTS 8u
+#define MIB (UINT64_C(1) << 20)
+
+struct fixture {
+	struct loop *loop;
+	struct worker_pool *workers;
+	struct topology topology;
+	struct service_config config;
+	struct service_pool_config pool_config;
+	struct pools pools;
+};
+
+static int setup(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+
+	assert_non_null(fixture);
+	log_set_level(LOG_EMERG);
+	assert_int_equal(loop_new(&fixture->loop), 0);
+	assert_int_equal(worker_pool_new(fixture->loop, 1, &fixture->workers), 0);
+	assert_int_equal(topology_init(&fixture->topology, 3), 0);
+	strcpy(fixture->pool_config.name, "default");
+	fixture->pool_config.size.bytes = 4 * MIB;
+	fixture->pool_config.nodes = UINT64_MAX;
+	fixture->pool_config.page_bytes = PAGE_BYTES;
+	fixture->pool_config.max_order = PAGE_ORDER_MAX;
+	fixture->config.pools = &fixture->pool_config;
+	fixture->config.nr_pools = 1;
+	*state = fixture;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *fixture = *state;
+
+	worker_pool_free(fixture->workers);
+	pools_deinit(&fixture->pools);
+	loop_free(fixture->loop);
+	free(fixture);
+	return 0;
+}
+
+static int make_pools(struct fixture *fixture)
+{
+	return pools_init(&fixture->pools, &fixture->config, &fixture->topology, fixture->workers,
+			  NR_SLOTS);
+}
+
+static void test_pools_have_a_zone_a_node(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(make_pools(fixture), 0);
+	const struct pools_pool *pool = pools_find(&fixture->pools, "default");
+	assert_non_null(pool);
+	assert_null(pools_find(&fixture->pools, "defaul"));
+	assert_int_equal(pool->nr_zones, 3);
+	assert_int_equal(pools_count_zones(&fixture->pools), 3);
+	assert_int_equal(pools_size_bytes(&fixture->pools), 12 * MIB);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(zone_nr_pages(pool->zones[i].zone), 1024);
+		assert_int_equal(backing_node(pool->zones[i].backing), i);
+		assert_int_equal(pool->zone_of_node[i], i);
+	}
+	assert_string_equal(pool->zones[2].name, "node2");
+	assert_int_equal(pool->zone_of_node[3], POOLS_NODE_NONE);
+	assert_int_equal(pool->max_order, 10); /* what fits into 4 MiB */
+	assert_int_equal(pools_held_pages(&fixture->pools, 1), 0);
+}
+
+static void test_pools_may_live_on_some_nodes_only(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->pool_config.nodes = UINT64_C(1) << 2 | UINT64_C(1) << 0;
+	fixture->pool_config.max_order = 3;
+	assert_int_equal(make_pools(fixture), 0);
+	const struct pools_pool *pool = &fixture->pools.pools[0];
+	assert_int_equal(pool->nr_zones, 2);
+	assert_int_equal(pool->zone_of_node[0], 0);
+	assert_int_equal(pool->zone_of_node[1], POOLS_NODE_NONE);
+	assert_int_equal(pool->zone_of_node[2], 1);
+	assert_int_equal(pool->max_order, 3);
+}
+
+static void test_pools_sizes_are_rounded_and_parts_are_of_the_node(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->pool_config.size = (struct service_size){ .permyriad = 1250 };
+	fixture->pool_config.watermark_min = (struct service_size){ .permyriad = 100 };
+	fixture->pool_config.watermark_high = (struct service_size){ .bytes = 12345 };
+	for (unsigned i = 0; i < 3; i++)
+		fixture->topology.nodes[i].mem_bytes = 80 * MIB + 1000;
+	assert_int_equal(make_pools(fixture), 0);
+	const struct pools_zone *zone = &fixture->pools.pools[0].zones[1];
+	assert_int_equal(backing_size_bytes(zone->backing), 10 * MIB);
+	assert_int_equal(zone->min_bytes, 10 * MIB / 100);
+	assert_int_equal(zone->high_bytes, 12345);
+}
+
+static void test_pools_refuse_what_can_not_be(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->pool_config.nodes = UINT64_C(1) << 5;
+	assert_int_equal(make_pools(fixture), -EINVAL);
+	fixture->pool_config.nodes = 0;
+	assert_int_equal(make_pools(fixture), -EINVAL);
+	fixture->pool_config.nodes = UINT64_MAX;
+
+	fixture->pool_config.size.bytes = PAGE_BYTES - 1;
+	assert_int_equal(make_pools(fixture), -EINVAL);
+	fixture->pool_config.size.bytes = UINT64_MAX - 4096;
+	assert_int_equal(make_pools(fixture), -EINVAL);
+	assert_int_equal(fixture->pools.nr_pools, 0);
+
+	fixture->pool_config.size.bytes = PAGE_BYTES; /* the smallest */
+	assert_int_equal(make_pools(fixture), 0);
+	assert_int_equal(fixture->pools.pools[0].max_order, 0);
+}
+
+#define POOLS_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		POOLS_TEST(test_pools_have_a_zone_a_node),
+		POOLS_TEST(test_pools_may_live_on_some_nodes_only),
+		POOLS_TEST(test_pools_sizes_are_rounded_and_parts_are_of_the_node),
+		POOLS_TEST(test_pools_refuse_what_can_not_be),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
