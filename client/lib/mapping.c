@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Each segment is mapped once and whole, when its pool is opened: no call after that maps anything,
+ * and a pointer stays the same for as long as the pool is open. The mapping itself costs address
+ * space only; page tables grow with what is touched.
+ *
+ * What the daemon tells of a segment is held against the file itself before the first access: a
+ * page beyond the file's end would be SIGBUS, long after the lie.
+ */
+
+#include "lib/mapping.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+static bool segment_is_sound(const struct message_segment *segment, int fd)
+{
+	uint64_t limit_bytes = UINT64_C(1) << (PPC_ZONE_SHIFT + PPC_PAGE_SHIFT);
+	uint64_t page_bytes = segment->page_bytes;
+	struct stat status;
+
+	if (page_bytes < 1u << PPC_PAGE_SHIFT || (page_bytes & (page_bytes - 1)) != 0)
+		return false;
+	if (segment->size_bytes == 0 || segment->size_bytes % page_bytes != 0)
+		return false;
+	if (segment->size_bytes > limit_bytes || segment->size_bytes > SIZE_MAX)
+		return false;
+	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+		return false;
+	return (uint64_t)status.st_size >= segment->size_bytes;
+}
+
+static int map_segment(struct ppc_zone *zone, const struct message_segment *segment, int fd,
+		       bool read_only)
+{
+	int protection = read_only ? PROT_READ : PROT_READ | PROT_WRITE;
+	void *base;
+
+	if (!segment_is_sound(segment, fd))
+		return -EPROTO;
+	base = mmap(NULL, segment->size_bytes, protection, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	*zone = (struct ppc_zone){ .base = base,
+				   .size_bytes = segment->size_bytes,
+				   .node = segment->node };
+	return 0;
+}
+
+int ppc_mapping_init(struct ppc_mapping *mapping, const struct message_segment *segments,
+		     const int *fds, unsigned nr_segments, bool read_only)
+{
+	mapping->nr_zones = 0;
+	if (nr_segments == 0 || nr_segments > MESSAGE_ZONES_MAX)
+		return -EPROTO;
+	for (unsigned i = 0; i < nr_segments; i++) {
+		int error = map_segment(&mapping->zones[i], &segments[i], fds[i], read_only);
+
+		if (error) {
+			ppc_mapping_deinit(mapping);
+			return error;
+		}
+		mapping->nr_zones++;
+	}
+	return 0;
+}
+
+void ppc_mapping_deinit(struct ppc_mapping *mapping)
+{
+	for (unsigned i = 0; i < mapping->nr_zones; i++)
+		munmap(mapping->zones[i].base, mapping->zones[i].size_bytes);
+	mapping->nr_zones = 0;
+}
+
+bool ppc_mapping_has_pages(const struct ppc_mapping *mapping, uint64_t page, uint64_t nr_pages)
+{
+	uint64_t zone = page >> PPC_ZONE_SHIFT;
+	uint64_t pfn = page & ((UINT64_C(1) << PPC_ZONE_SHIFT) - 1);
+	uint64_t zone_pages;
+
+	if (zone >= mapping->nr_zones)
+		return false;
+	zone_pages = mapping->zones[zone].size_bytes >> PPC_PAGE_SHIFT;
+	return nr_pages <= zone_pages && pfn <= zone_pages - nr_pages;
+}

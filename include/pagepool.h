@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PAGEPOOL_H
+#define PAGEPOOL_H
+
+/*
+ * libpagepool: pages from a daemon that owns big shared memory for all processes of a host.
+ *
+ * A client connects, opens a pool by name, and is granted blocks of 2^order pages of 4 KiB. Every
+ * process that opened the pool sees the same bytes; addresses differ between processes, offsets
+ * (pp_to_offset()) do not.
+ *
+ * Functions that return a pointer give NULL and set errno. The others give 0 (or a count) or a
+ * negative errno. All functions may be called from any thread. After fork() the child's handles
+ * answer -EOWNERDEAD: connect anew there (pp_client_free() and pp_pool_close() still work and
+ * touch nothing of the parent's). The memory itself stays mapped in both.
+ *
+ * Errors that any function which talks to the daemon may give:
+ *   -ECONNRESET   the daemon is gone, or closed the connection. What is mapped stays mapped and
+ *                 keeps its contents; no call on this client works any more
+ *   -EPROTO       the daemon said what can't be true; the connection is closed
+ *   -ETIMEDOUT    no answer within the client's timeout; what was granted too late goes back
+ *   -EOWNERDEAD   the handle belongs to the process that forked this one
+ *   -ENOMEM       the library itself is out of memory, or the pool is (see the function)
+ *
+ * Structs carry their size first, so that they can grow:
+ *   struct pp_client_config config = { .struct_size = sizeof(config), .name = "camera" };
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#pragma GCC visibility push(default)
+
+struct pp_client;
+struct pp_pool;
+
+/* A byte in a pool: the zone in the top 8 bits, bytes within it below. Same in every process. */
+typedef uint64_t pp_offset;
+#define PP_OFFSET_INVALID UINT64_MAX
+
+#define PP_PAGE_SIZE 4096u
+#define PP_ORDER_MAX 18u /* 1 GiB */
+#define PP_NODES_MAX 64u
+
+/*
+ * How pages are asked for. Without a word about nodes, the node of the calling CPU is preferred and
+ * the others follow by distance. Flags that contradict each other give EINVAL.
+ */
+#define PP_ZERO 0x0001u       /* filled with zeros, by the calling thread */
+#define PP_THISNODE 0x0020u   /* from the preferred node or not at all */
+#define PP_INTERLEAVE 0x0040u /* prefer the pool's nodes in turn; excludes the two others */
+/* Prefer node n (0 .. PP_NODES_MAX - 1) instead of the calling CPU's. */
+#define PP_NODE(n) (((unsigned)(n) + 1u) << 16)
+
+/*
+ * What the caller says about its use of the pages. The daemon is told, and makes no use of it in
+ * this version: requests are never held back, and nothing is moved or taken back.
+ */
+#define PP_NOWAIT 0x0002u      /* fail rather than wait for memory to come back */
+#define PP_HIGH 0x0004u        /* may use what is kept below the min watermark */
+#define PP_MOVABLE 0x0008u     /* the holder could move it */
+#define PP_RECLAIMABLE 0x0010u /* the holder could give it back; not together with PP_MOVABLE */
+
+/*
+ * pp_client_config.flags. The library may come to serve what the daemon asks for on a thread of its
+ * own; with this flag it never will, and the caller runs pp_client_dispatch(). In this version the
+ * daemon asks for nothing and no thread is started either way.
+ */
+#define PP_CLIENT_NO_THREAD 0x0001u
+
+/* pp_pool_open() flags */
+#define PP_POOL_READONLY 0x0001u /* map for reading only; allocating and freeing give -EACCES */
+
+/* Fields that are zero have their default. */
+struct pp_client_config {
+	size_t struct_size;
+	/*
+	 * Path of the daemon's socket. NULL: $PAGEPOOL_SOCKET, else the user's own daemon at
+	 * $XDG_RUNTIME_DIR/pagepool/pagepool.sock if that exists (not for root), else
+	 * /run/pagepool/pagepool.sock.
+	 */
+	const char *socket;
+	const char *name; /* shown by pagepoolctl; NULL: the program's name. Up to 63 bytes */
+	unsigned flags;   /* PP_CLIENT_... */
+	int timeout_ms;   /* for every call; 0: the default of 30000; -1: for ever */
+};
+
+struct pp_pool_stat {
+	size_t struct_size; /* set by the caller */
+	uint64_t size_bytes;
+	uint64_t free_bytes;
+	uint64_t committed_bytes; /* backed by real memory */
+	uint64_t held_bytes;      /* by this client */
+	unsigned nr_zones;
+	unsigned max_order; /* the largest that can be asked for */
+};
+
+/* Connecting. */
+
+/*
+ * Connects to the daemon. `config` may be NULL for defaults. The strings are copied.
+ * -ENOENT or -ECONNREFUSED when no daemon listens, -EACCES when the socket is not for this user,
+ * -EPROTO when what answers is not a pagepool daemon of a version we speak, -EUSERS when the
+ * daemon has no room for another client, -EINVAL, -E2BIG (a config of a newer library that asks for
+ * what this one does not know) or -ENAMETOOLONG for a config that makes no sense.
+ */
+int pp_client_new(struct pp_client **ret, const struct pp_client_config *config);
+
+/*
+ * Gives everything the client holds back, unmaps its pools and frees the handle; pools of it that
+ * are still open become invalid. Accepts NULL. Returns NULL. No other thread may use the client.
+ * Waits for the daemon's word that all is free, at most as long as any call.
+ */
+struct pp_client *pp_client_free(struct pp_client *client);
+
+/* A file descriptor that is readable when pp_client_dispatch() has something to do. Borrowed. */
+int pp_client_fd(const struct pp_client *client);
+
+/*
+ * Serves what the daemon has sent unasked and replies that came too late, waiting up to timeout_ms
+ * for the first (0: not at all, -1: for ever). Returns the number of messages served, or a negative
+ * errno. Calls that wait serve these too, so only a program that is idle for long needs it.
+ */
+int pp_client_dispatch(struct pp_client *client, int timeout_ms);
+
+/* Pools. */
+
+/*
+ * Opens a pool by name and maps each of its segments once; that reserves address space and costs
+ * no memory. NULL opens "default". A pool opened twice with the same flags gives the same handle,
+ * counted. The handle is the client's: it ends with pp_client_free() at the latest.
+ * -ENOENT no such pool, -EACCES not for this user, -EDQUOT no more pools on this connection,
+ * -ENOMEM no address space, -EINVAL a name that is empty or too long.
+ */
+int pp_pool_open(struct pp_client *client, const char *name, unsigned flags, struct pp_pool **ret);
+
+/*
+ * Undoes one pp_pool_open(). With the last, the segments are unmapped: pointers into them die.
+ * Blocks that are still held stay held until the client is freed. Accepts NULL. Returns NULL.
+ */
+struct pp_pool *pp_pool_close(struct pp_pool *pool);
+
+/* Fills *ret up to the struct_size that the caller set in it. */
+int pp_pool_stat(struct pp_pool *pool, struct pp_pool_stat *ret);
+
+/* Pages. */
+
+/*
+ * A block of 2^order pages, aligned to its size within the pool's segment, zeroed only with
+ * PP_ZERO. ENOMEM when no block of that order is free; EINVAL for an order above the pool's, or for
+ * flags that make no sense.
+ */
+void *pp_alloc_pages(struct pp_pool *pool, unsigned order, unsigned flags);
+
+/*
+ * Frees a block of that order that this client holds. -EINVAL, and nothing happens, when the
+ * block is not this client's, has another order, is free already, or is no block's start.
+ */
+int pp_free_pages(struct pp_pool *pool, void *addr, unsigned order);
+
+/* size_bytes rounded up to pages, adjacent; up to 1 GiB. Give it back with the same size. */
+void *pp_alloc_exact(struct pp_pool *pool, size_t size_bytes, unsigned flags);
+int pp_free_exact(struct pp_pool *pool, void *addr, size_t size_bytes);
+
+/*
+ * Up to `count` blocks of one order into addrs[]. Returns how many: fewer than `count` when the
+ * pool has no more, or when something failed after the first 2,048, which the next call then tells.
+ * -ENOMEM when not even one is free. Entries behind those returned have no meaning.
+ */
+ssize_t pp_alloc_bulk(struct pp_pool *pool, unsigned order, unsigned flags, void **addrs,
+		      size_t count);
+
+/*
+ * Frees them all. -EINVAL when one of them is wrong or named twice: then none of the batch of up to
+ * 2,048 adjacent entries that holds it is freed, the other batches are. Takes 32 KiB of stack.
+ * Fastest for addresses in the order in which pp_alloc_bulk() gave them.
+ */
+int pp_free_bulk(struct pp_pool *pool, unsigned order, void *const *addrs, size_t count);
+
+/* Addresses travel as offsets. */
+
+/* PP_OFFSET_INVALID and EINVAL for an address outside the pool. */
+pp_offset pp_to_offset(struct pp_pool *pool, const void *addr);
+
+/* NULL and EINVAL for an offset outside the pool. The offset is not checked to be held. */
+void *pp_from_offset(struct pp_pool *pool, pp_offset offset);
+
+/* The library's version, as "0.1.0". */
+const char *pp_version(void);
+
+#pragma GCC visibility pop
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

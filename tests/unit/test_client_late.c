@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Replies that come after their caller has given up: what they grant goes back to the daemon, and
+ * to nobody else.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "pagepool.h"
+#include "support/scripted.h"
+
+#define ZONE_BYTES (1u << 20)
+#define SHORT_MS 200 /* long enough for hello on a busy machine */
+#define LONG_MS 10000
+
+static void script_late_grants(struct scripted *daemon, void *data)
+{
+	struct message alloc, exact, request;
+	struct message reply = { .type = MESSAGE_GRANTED_EXACT, .error = "" };
+
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 1, ZONE_BYTES);
+	scripted_expect(daemon, MESSAGE_ALLOC, &alloc);
+	scripted_expect(daemon, MESSAGE_ALLOC_EXACT, &exact);
+	scripted_wait(daemon); /* both callers have given up */
+	scripted_grant(daemon, alloc.id, 8, 0x3);
+	scripted_expect(daemon, MESSAGE_FREE, &request);
+	SCRIPT_CHECK(request.u.free.pool == 4 && request.u.free.order == 2);
+	SCRIPT_CHECK(request.u.free.nr_runs == 1);
+	SCRIPT_CHECK(request.u.free.runs[0].base == 8 && request.u.free.runs[0].mask == 0x3);
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_INVALID); /* nobody cares */
+
+	reply.id = exact.id;
+	reply.u.granted_exact.page = 16;
+	scripted_reply(daemon, &reply, NULL, 0);
+	scripted_expect(daemon, MESSAGE_FREE_EXACT, &request);
+	SCRIPT_CHECK(request.u.free_exact.pool == 4 && request.u.free_exact.page == 16);
+	SCRIPT_CHECK(request.u.free_exact.nr_pages == 3);
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_OK);
+
+	scripted_expect(daemon, MESSAGE_ALLOC, &alloc);
+	scripted_grant(daemon, alloc.id, 5, 1);
+	scripted_goodbye(daemon);
+}
+
+static void test_connection_late_grants_go_back(void **state)
+{
+	struct scripted daemon;
+	struct pp_client *client;
+	struct pp_pool *pool;
+	int nr_served = 0;
+
+	(void)state;
+	scripted_start(&daemon, script_late_grants, NULL);
+	client = scripted_connect(&daemon, SHORT_MS);
+	pool = scripted_pool(client);
+	assert_null(pp_alloc_pages(pool, 2, 0));
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_null(pp_alloc_exact(pool, 3 * PP_PAGE_SIZE - 1, 0));
+	assert_int_equal(errno, ETIMEDOUT);
+	scripted_go(&daemon);
+	while (nr_served < 4) { /* two grants and two answers to their frees */
+		int n = pp_client_dispatch(client, LONG_MS);
+
+		assert_in_range(n, 1, 4);
+		nr_served += n;
+	}
+	assert_ptr_equal(pp_alloc_pages(pool, 0, 0), pp_from_offset(pool, 5 * PP_PAGE_SIZE));
+	pp_client_free(client);
+	scripted_finish(&daemon);
+}
+
+/* The late grant meets a caller that waits for something else, which must not get it. */
+static void script_late_grant_amid_call(struct scripted *daemon, void *data)
+{
+	struct message first, second, request;
+
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 1, ZONE_BYTES);
+	scripted_expect(daemon, MESSAGE_ALLOC, &first);
+	scripted_expect(daemon, MESSAGE_ALLOC, &second);
+	scripted_grant(daemon, first.id, 1, 1);
+	scripted_expect(daemon, MESSAGE_FREE, &request);
+	SCRIPT_CHECK(request.u.free.runs[0].base == 1 && request.u.free.runs[0].mask == 1);
+	scripted_grant(daemon, second.id, 2, 1);
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_OK);
+	scripted_goodbye(daemon);
+}
+
+static void test_connection_late_grant_is_not_the_next_callers(void **state)
+{
+	struct scripted daemon;
+	struct pp_client *client;
+	struct pp_pool *pool;
+	void *addr;
+
+	(void)state;
+	scripted_start(&daemon, script_late_grant_amid_call, NULL);
+	client = scripted_connect(&daemon, 500);
+	pool = scripted_pool(client);
+	assert_null(pp_alloc_pages(pool, 0, 0));
+	assert_int_equal(errno, ETIMEDOUT);
+	addr = pp_alloc_pages(pool, 0, 0);
+	assert_non_null(addr);
+	assert_int_equal(pp_to_offset(pool, addr), 2 * PP_PAGE_SIZE);
+	pp_client_free(client);
+	scripted_finish(&daemon);
+}
+
+static void script_late_pool(struct scripted *daemon, void *data)
+{
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_wait(daemon);
+	scripted_open_pool(daemon, 3, ZONE_BYTES);
+	scripted_goodbye(daemon);
+}
+
+static void test_connection_late_pool_leaks_no_descriptor(void **state)
+{
+	unsigned nr_fds = scripted_count_fds();
+	struct scripted daemon;
+	struct pp_client *client;
+	struct pp_pool *pool = NULL;
+
+	(void)state;
+	scripted_start(&daemon, script_late_pool, NULL);
+	client = scripted_connect(&daemon, SHORT_MS);
+	assert_int_equal(pp_pool_open(client, NULL, 0, &pool), -ETIMEDOUT);
+	assert_null(pool);
+	scripted_go(&daemon);
+	assert_int_equal(pp_client_dispatch(client, LONG_MS), 1);
+	pp_client_free(client);
+	scripted_finish(&daemon);
+	assert_int_equal(scripted_count_fds(), nr_fds);
+}
+
+/* A pool that late grants must go back to is not closed at the daemon. */
+static void script_no_close(struct scripted *daemon, void *data)
+{
+	struct message alloc, request;
+
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 1, ZONE_BYTES);
+	scripted_expect(daemon, MESSAGE_ALLOC, &alloc);
+	scripted_wait(daemon);
+	scripted_grant(daemon, alloc.id, 0, 1);
+	scripted_expect(daemon, MESSAGE_FREE, &request);
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_OK);
+	scripted_goodbye(daemon);
+}
+
+static void test_connection_pool_stays_open_for_late_grants(void **state)
+{
+	struct scripted daemon;
+	struct pp_client *client;
+	struct pp_pool *pool;
+
+	(void)state;
+	scripted_start(&daemon, script_no_close, NULL);
+	client = scripted_connect(&daemon, SHORT_MS);
+	pool = scripted_pool(client);
+	assert_null(pp_alloc_pages(pool, 0, 0));
+	assert_null(pp_pool_close(pool));
+	scripted_go(&daemon);
+	assert_true(pp_client_dispatch(client, LONG_MS) >= 1);
+	pp_client_free(client);
+	scripted_finish(&daemon);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_connection_late_grants_go_back),
+		cmocka_unit_test(test_connection_late_grant_is_not_the_next_callers),
+		cmocka_unit_test(test_connection_late_pool_leaks_no_descriptor),
+		cmocka_unit_test(test_connection_pool_stays_open_for_late_grants),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

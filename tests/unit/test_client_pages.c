@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pages from a daemon that follows a script: what goes over the wire, what is refused without a
+ * word on it, and what a lying daemon can't do.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "pagepool.h"
+#include "support/scripted.h"
+
+#define ZONE_PAGES 256u
+#define ZONE_BYTES (ZONE_PAGES * PP_PAGE_SIZE)
+#define ZONE1_PAGE (UINT64_C(1) << 44)
+
+struct fixture {
+	struct scripted daemon;
+	struct pp_client *client;
+	struct pp_pool *pool;
+};
+
+static void connect_fixture(struct fixture *fixture, void (*script)(struct scripted *, void *),
+			    void *data)
+{
+	scripted_start(&fixture->daemon, script, data);
+	fixture->client = scripted_connect(&fixture->daemon, 10000);
+}
+
+static void open_fixture(struct fixture *fixture, void (*script)(struct scripted *, void *),
+			 void *data)
+{
+	connect_fixture(fixture, script, data);
+	fixture->pool = scripted_pool(fixture->client);
+}
+
+static void close_fixture(struct fixture *fixture)
+{
+	pp_client_free(fixture->client);
+	scripted_finish(&fixture->daemon);
+}
+
+/* Welcomes, opens a pool of two zones, and expects nothing else but the end. */
+static void script_pool_only(struct scripted *daemon, void *data)
+{
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 2, ZONE_BYTES);
+	scripted_goodbye(daemon);
+}
+
+/* The script would abort on a request. */
+static void test_pool_wrong_arguments_cost_no_round_trip(void **state)
+{
+	struct fixture fixture;
+	struct pp_pool *pool;
+	uint8_t *base;
+	void *addrs[2];
+
+	(void)state;
+	open_fixture(&fixture, script_pool_only, NULL);
+	pool = fixture.pool;
+	base = pp_from_offset(pool, 0);
+	assert_null(pp_alloc_pages(pool, 11, 0)); /* this pool's max_order is 10 */
+	assert_int_equal(errno, EINVAL);
+	assert_null(pp_alloc_pages(NULL, 0, 0));
+	assert_null(pp_alloc_pages(pool, 0, 0x8000));
+	assert_null(pp_alloc_pages(pool, 0, PP_MOVABLE | PP_RECLAIMABLE));
+	assert_null(pp_alloc_pages(pool, 0, PP_INTERLEAVE | PP_THISNODE));
+	assert_null(pp_alloc_pages(pool, 0, PP_INTERLEAVE | PP_NODE(1)));
+	assert_null(pp_alloc_pages(pool, 0, PP_NODE(PP_NODES_MAX)));
+	assert_null(pp_alloc_exact(pool, 0, 0));
+	assert_int_equal(errno, EINVAL);
+	assert_null(pp_alloc_exact(pool, ((size_t)1 << 30) + 1, 0));
+	assert_null(pp_alloc_exact(pool, SIZE_MAX, 0));
+	assert_int_equal(pp_alloc_bulk(pool, 0, 0, NULL, 1), -EINVAL);
+	assert_int_equal(pp_alloc_bulk(pool, 0, 0, addrs, 0), -EINVAL);
+	assert_int_equal(pp_alloc_bulk(pool, 0, 0, addrs, SIZE_MAX), -EINVAL);
+
+	assert_int_equal(pp_free_pages(pool, NULL, 0), -EINVAL);
+	assert_int_equal(pp_free_pages(pool, base + 1, 0), -EINVAL);
+	assert_int_equal(pp_free_pages(pool, base + PP_PAGE_SIZE, 1), -EINVAL);
+	assert_int_equal(pp_free_pages(pool, base, 11), -EINVAL);
+	assert_int_equal(pp_free_pages(pool, base, 9), -EINVAL); /* the zone is smaller */
+	assert_int_equal(pp_free_pages(NULL, base, 0), -EINVAL);
+	assert_int_equal(pp_free_exact(pool, base, 0), -EINVAL);
+	assert_int_equal(pp_free_exact(pool, base + 1, 1), -EINVAL);
+	assert_int_equal(pp_free_exact(pool, base, ZONE_BYTES + 1), -EINVAL);
+	assert_int_equal(pp_free_exact(pool, NULL, 1), -EINVAL);
+	assert_int_equal(pp_free_bulk(pool, 0, NULL, 1), -EINVAL);
+	assert_int_equal(pp_free_bulk(pool, 0, addrs, 0), 0);
+	close_fixture(&fixture);
+}
+
+/* Grants. */
+
+static void script_alloc_lie(struct scripted *daemon, void *data)
+{
+	const struct message_run *run = data;
+	struct message request;
+
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 2, ZONE_BYTES);
+	scripted_expect(daemon, MESSAGE_ALLOC, &request);
+	scripted_grant(daemon, request.id, run->base, run->mask);
+	scripted_expect_end(daemon);
+}
+
+static void test_pool_grants_that_lie_end_the_connection(void **state)
+{
+	struct message_run lies[] = { { ZONE_PAGES, 1 },
+				      { 2 * ZONE1_PAGE, 1 },
+				      { 2, 0x3 },
+				      { ZONE_PAGES - 2, 0x2 },
+				      { UINT64_MAX - 1, 1 } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+		struct fixture fixture;
+
+		open_fixture(&fixture, script_alloc_lie, &lies[i]);
+		assert_null(pp_alloc_pages(fixture.pool, 1, 0));
+		assert_int_equal(errno, EPROTO);
+		assert_null(pp_alloc_pages(fixture.pool, 1, 0));
+		assert_int_equal(errno, EPROTO);
+		close_fixture(&fixture);
+	}
+}
+
+static void script_exact(struct scripted *daemon, void *data)
+{
+	struct message request, reply = { .type = MESSAGE_GRANTED_EXACT, .error = "" };
+
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 2, ZONE_BYTES);
+	scripted_expect(daemon, MESSAGE_ALLOC_EXACT, &request);
+	SCRIPT_CHECK(request.u.alloc_exact.nr_pages == 3);
+	reply.id = request.id;
+	reply.u.granted_exact.page = ZONE1_PAGE | (ZONE_PAGES - 3);
+	scripted_reply(daemon, &reply, NULL, 0);
+	scripted_expect(daemon, MESSAGE_FREE_EXACT, &request);
+	SCRIPT_CHECK(request.u.free_exact.nr_pages == 3);
+	SCRIPT_CHECK(request.u.free_exact.page == (ZONE1_PAGE | (ZONE_PAGES - 3)));
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_OK);
+	scripted_expect(daemon, MESSAGE_ALLOC_EXACT, &request);
+	reply.id = request.id;
+	reply.u.granted_exact.page = ZONE_PAGES - 2; /* for three pages */
+	scripted_reply(daemon, &reply, NULL, 0);
+	scripted_expect_end(daemon);
+}
+
+static void test_pool_exact_counts_pages_and_catches_lies(void **state)
+{
+	struct fixture fixture;
+	uint8_t *addr;
+
+	(void)state;
+	open_fixture(&fixture, script_exact, NULL);
+	addr = pp_alloc_exact(fixture.pool, 2 * PP_PAGE_SIZE + 1, PP_ZERO);
+	assert_non_null(addr);
+	assert_true(pp_to_offset(fixture.pool, addr) ==
+		    (ZONE1_PAGE | (ZONE_PAGES - 3)) * PP_PAGE_SIZE);
+	assert_int_equal(pp_free_exact(fixture.pool, addr, 2 * PP_PAGE_SIZE + 1), 0);
+	assert_null(pp_alloc_exact(fixture.pool, 3 * PP_PAGE_SIZE, 0));
+	assert_int_equal(errno, EPROTO);
+	close_fixture(&fixture);
+}
+
+static void script_zero(struct scripted *daemon, void *data)
+{
+	struct message request;
+
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 1, ZONE_BYTES);
+	for (unsigned i = 0; i < 2; i++) {
+		scripted_expect(daemon, MESSAGE_ALLOC, &request);
+		scripted_grant(daemon, request.id, 4, 1);
+	}
+	scripted_goodbye(daemon);
+}
+
+static void test_pool_zero_means_zeros_in_the_whole_block(void **state)
+{
+	struct fixture fixture;
+	uint8_t *addr;
+
+	(void)state;
+	open_fixture(&fixture, script_zero, NULL);
+	addr = pp_from_offset(fixture.pool, 0);
+	memset(addr, 0xaa, 16 * PP_PAGE_SIZE);
+	addr = pp_alloc_pages(fixture.pool, 2, 0);
+	assert_int_equal(addr[0], 0xaa);
+	addr = pp_alloc_pages(fixture.pool, 2, PP_ZERO);
+	for (size_t i = 0; i < 4 * PP_PAGE_SIZE; i++)
+		assert_int_equal(addr[i], 0);
+	assert_int_equal(addr[-1], 0xaa);
+	assert_int_equal(addr[4 * PP_PAGE_SIZE], 0xaa);
+	close_fixture(&fixture);
+}
+
+#define SMALL_BATCH 4u
+
+static void script_batches(struct scripted *daemon, void *data)
+{
+	static const unsigned counts[] = { 4, 4, 2 };
+	struct message request;
+
+	(void)data;
+	daemon->limits.batch_blocks = SMALL_BATCH;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 1, ZONE_BYTES);
+	for (unsigned i = 0; i < 3; i++) {
+		scripted_expect(daemon, MESSAGE_ALLOC, &request);
+		SCRIPT_CHECK(request.u.alloc.count == counts[i]);
+		SCRIPT_CHECK(request.u.alloc.order == 0 && request.u.alloc.pool == 4);
+		scripted_grant(daemon, request.id, 4 * i, (1u << counts[i]) - 1);
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		scripted_expect(daemon, MESSAGE_FREE, &request);
+		SCRIPT_CHECK(request.u.free.nr_runs == 1 && request.u.free.runs[0].base == 0);
+		SCRIPT_CHECK(request.u.free.runs[0].mask == (uint64_t)((1u << counts[i]) - 1)
+								    << 4 * i);
+		scripted_reply_status(daemon, request.id,
+				      i == 1 ? MESSAGE_STATUS_INVALID : MESSAGE_STATUS_OK);
+	}
+	/* The second batch finds the pool empty. */
+	scripted_expect(daemon, MESSAGE_ALLOC, &request);
+	scripted_grant(daemon, request.id, 0, 0xf);
+	scripted_expect(daemon, MESSAGE_ALLOC, &request);
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_NO_MEMORY);
+	/* Fewer than asked for: nothing more is asked. */
+	scripted_expect(daemon, MESSAGE_ALLOC, &request);
+	scripted_grant(daemon, request.id, 0, 0x7);
+	scripted_expect(daemon, MESSAGE_ALLOC, &request);
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_NO_MEMORY);
+	scripted_goodbye(daemon);
+}
+
+static void test_pool_bulk_goes_in_batches(void **state)
+{
+	struct fixture fixture;
+	void *addrs[10];
+
+	(void)state;
+	open_fixture(&fixture, script_batches, NULL);
+	assert_int_equal(pp_alloc_bulk(fixture.pool, 0, 0, addrs, 10), 10);
+	for (unsigned i = 0; i < 10; i++)
+		assert_int_equal(pp_to_offset(fixture.pool, addrs[i]), i * PP_PAGE_SIZE);
+	/* One batch is refused, the others are freed all the same. */
+	assert_int_equal(pp_free_bulk(fixture.pool, 0, addrs, 10), -EINVAL);
+	assert_int_equal(pp_alloc_bulk(fixture.pool, 0, 0, addrs, 10), 4);
+	assert_int_equal(pp_alloc_bulk(fixture.pool, 0, 0, addrs, 10), 3);
+	assert_int_equal(pp_alloc_bulk(fixture.pool, 0, 0, addrs, 10), -ENOMEM);
+	close_fixture(&fixture);
+}
+
+/* Placement. */
+
+static void script_placements(struct scripted *daemon, void *data)
+{
+	struct message request;
+	const struct message_placement *asked = &request.u.alloc.placement;
+
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 2, ZONE_BYTES);
+	for (unsigned i = 0; i < 6; i++) {
+		scripted_expect(daemon, MESSAGE_ALLOC, &request);
+		scripted_grant(daemon, request.id, 0, 1);
+		SCRIPT_CHECK(i >= 2 || asked->node == i); /* interleaved */
+		SCRIPT_CHECK(i != 2 || (asked->node == 63 && asked->bind));
+		SCRIPT_CHECK(i != 3 || (asked->no_wait && asked->high && !asked->bind));
+		SCRIPT_CHECK(i != 4 || asked->mobility == MESSAGE_MOVABLE);
+		SCRIPT_CHECK(i != 5 || asked->mobility == MESSAGE_RECLAIMABLE);
+	}
+	scripted_goodbye(daemon);
+}
+
+static void test_pool_flags_go_over_the_wire(void **state)
+{
+	const unsigned flags[] = { PP_INTERLEAVE,       PP_INTERLEAVE, PP_NODE(63) | PP_THISNODE,
+				   PP_NOWAIT | PP_HIGH, PP_MOVABLE,    PP_RECLAIMABLE };
+	struct fixture fixture;
+
+	(void)state;
+	open_fixture(&fixture, script_placements, NULL);
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		assert_non_null(pp_alloc_pages(fixture.pool, 0, flags[i]));
+	close_fixture(&fixture);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_pool_wrong_arguments_cost_no_round_trip),
+		cmocka_unit_test(test_pool_grants_that_lie_end_the_connection),
+		cmocka_unit_test(test_pool_exact_counts_pages_and_catches_lies),
+		cmocka_unit_test(test_pool_zero_means_zeros_in_the_whole_block),
+		cmocka_unit_test(test_pool_bulk_goes_in_batches),
+		cmocka_unit_test(test_pool_flags_go_over_the_wire),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
