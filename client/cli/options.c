@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading the command line.
+ *
+ * Options may stand before or after the command, so all of them are read in one pass and main()
+ * asks afterwards whether the command understands what was given. Values are checked here: what
+ * reaches the daemon makes sense, and what makes none is a usage error rather than the daemon's no.
+ */
+
+#include "cli/options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/complain.h"
+#include "proto/message.h"
+
+enum { LONG_SOCKET = 256, LONG_JSON, LONG_VERSION, LONG_CLIENT, LONG_POOL, LONG_COUNT };
+
+static const struct option long_options[] = {
+	{ "socket", required_argument, NULL, LONG_SOCKET },
+	{ "json", no_argument, NULL, LONG_JSON },
+	{ "help", no_argument, NULL, 'h' },
+	{ "version", no_argument, NULL, LONG_VERSION },
+	{ "client", required_argument, NULL, LONG_CLIENT },
+	{ "pool", required_argument, NULL, LONG_POOL },
+	{ "count", required_argument, NULL, LONG_COUNT },
+	{ NULL, 0, NULL, 0 },
+};
+
+static bool parse_number(const char *option, const char *text, uint32_t max, uint32_t *ret)
+{
+	unsigned long n;
+	char *end;
+
+	errno = 0;
+	n = strtoul(text, &end, 10);
+	if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || n < 1 || n > max) {
+		complain("%s wants a number from 1 to %u, not '%s'", option, max, text);
+		return false;
+	}
+	*ret = (uint32_t)n;
+	return true;
+}
+
+static bool parse_socket(const char *text, const char **ret)
+{
+	if (text[0] == '\0') {
+		complain("--socket wants a path");
+		return false;
+	}
+	*ret = text;
+	return true;
+}
+
+static bool parse_pool(const char *text, const char **ret)
+{
+	if (text[0] == '\0' || strlen(text) > MESSAGE_NAME_BYTES_MAX) {
+		complain("--pool wants a name of 1 to %u bytes", MESSAGE_NAME_BYTES_MAX);
+		return false;
+	}
+	*ret = text;
+	return true;
+}
+
+static bool add_word(struct options *options, const char *word)
+{
+	if (options->nr_words == OPTIONS_WORDS_MAX) {
+		complain("what is '%s'? One command at a time", word);
+		return false;
+	}
+	options->words[options->nr_words++] = word;
+	return true;
+}
+
+static bool take_option(struct options *options, int option)
+{
+	switch (option) {
+	case 1:
+		return add_word(options, optarg);
+	case LONG_SOCKET:
+		return parse_socket(optarg, &options->socket);
+	case LONG_JSON:
+		options->json = true;
+		return true;
+	case LONG_VERSION:
+		options->version = true;
+		return true;
+	case 'h':
+		options->help = true;
+		return true;
+	case LONG_CLIENT:
+		options->given |= OPTION_CLIENT;
+		return parse_number("--client", optarg, UINT32_MAX, &options->client);
+	case LONG_POOL:
+		options->given |= OPTION_POOL;
+		return parse_pool(optarg, &options->pool);
+	case LONG_COUNT:
+		options->given |= OPTION_COUNT;
+		return parse_number("--count", optarg, OPTIONS_COUNT_MAX, &options->count);
+	default:
+		return false; /* getopt has said why */
+	}
+}
+
+bool options_parse(struct options *options, int argc, char **argv)
+{
+	int option;
+
+	*options = (struct options){ .count = OPTIONS_COUNT_DEFAULT };
+	/* The leading '-' gives words in their place, as option 1, whatever POSIXLY_CORRECT says.
+	 */
+	while ((option = getopt_long(argc, argv, "-h", long_options, NULL)) != -1)
+		if (!take_option(options, option))
+			return false;
+	for (; optind < argc; optind++)
+		if (!add_word(options, argv[optind]))
+			return false;
+	return true;
+}

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* What several commands tell about a zone. */
+
+#include <jansson.h>
+
+#include "proto/message.h"
+
+/* "none", "low" or "min". */
+const char *zone_pressure(enum message_pressure pressure);
+/* Sizes, watermarks, pressure and free blocks, under the keys of `status`. NULL: out of memory. */
+json_t *zone_document(const struct message_zone_info *zone);
