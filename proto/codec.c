@@ -344,18 +344,19 @@ static const struct body *body_by_tag(const struct envelope *envelope, uint32_t 
 	return NULL;
 }
 
-static int make_wire(const struct envelope *envelope, const struct message *message,
-		     struct codec_arena *scratch, ProtobufCMessage **ret)
+/* Returns the most bytes that its encoding can take, or a negative errno. */
+static ptrdiff_t make_wire(const struct envelope *envelope, const struct message *message,
+			   struct codec_arena *scratch, ProtobufCMessage **ret)
 {
 	const struct body *body = body_by_type(envelope, message->type);
+	ptrdiff_t r, most_bytes;
 	void *wire, *wire_body;
-	int r;
 
 	if (!body && (envelope->is_request || message->type != MESSAGE_NONE))
 		return -EINVAL;
-	r = convert_to_wire(&envelope->table, message, scratch, &wire);
-	if (r < 0)
-		return r;
+	most_bytes = convert_to_wire(&envelope->table, message, scratch, &wire);
+	if (most_bytes < 0)
+		return most_bytes;
 	if (body) {
 		r = convert_to_wire(&body->table, (const uint8_t *)message + body->plain, scratch,
 				    &wire_body);
@@ -363,9 +364,10 @@ static int make_wire(const struct envelope *envelope, const struct message *mess
 			return r;
 		memcpy((uint8_t *)wire + envelope->tag, &body->tag, sizeof(body->tag));
 		memcpy((uint8_t *)wire + envelope->body, &wire_body, sizeof(wire_body));
+		most_bytes += CONVERT_FIELD_BYTES_MAX + r;
 	}
 	*ret = wire;
-	return 0;
+	return most_bytes;
 }
 
 static ptrdiff_t encode_with(const struct envelope *envelope, const struct message *message,
@@ -373,13 +375,15 @@ static ptrdiff_t encode_with(const struct envelope *envelope, const struct messa
 {
 	struct codec_arena scratch;
 	ProtobufCMessage *wire;
-	int r;
+	ptrdiff_t most_bytes;
 
 	arena_init(&scratch, memory, memory_bytes);
-	r = make_wire(envelope, message, &scratch, &wire);
-	if (r < 0)
-		return r;
-	if (protobuf_c_message_get_packed_size(wire) > size_bytes)
+	most_bytes = make_wire(envelope, message, &scratch, &wire);
+	if (most_bytes < 0)
+		return most_bytes;
+	/* Mostly there is room for far more, and no need to know the size. */
+	if ((size_t)most_bytes > size_bytes &&
+	    protobuf_c_message_get_packed_size(wire) > size_bytes)
 		return -EMSGSIZE;
 	return (ptrdiff_t)protobuf_c_message_pack(wire, buf);
 }

@@ -53,49 +53,55 @@ static void *wire_new(const struct convert_table *table, struct codec_arena *are
 	return wire;
 }
 
-static int list_to_wire(const struct convert_field *field, const uint8_t *plain, uint8_t *wire,
-			struct codec_arena *arena)
+static ptrdiff_t list_to_wire(const struct convert_field *field, const uint8_t *plain,
+			      uint8_t *wire, struct codec_arena *arena)
 {
 	const uint8_t *elements = load_pointer(plain + field->plain);
 	size_t nr = load_size(plain + field->plain_count);
+	ptrdiff_t most_bytes = 0;
 	void **pointers;
 
 	pointers = arena_alloc(arena, nr * sizeof(*pointers));
 	if (!pointers)
 		return -ENOMEM;
 	for (size_t i = 0; i < nr; i++) {
-		int r = convert_to_wire(field->table, elements + i * field->table->plain_bytes,
+		ptrdiff_t r =
+			convert_to_wire(field->table, elements + i * field->table->plain_bytes,
 					arena, &pointers[i]);
 
 		if (r < 0)
 			return r;
+		most_bytes += CONVERT_FIELD_BYTES_MAX + r;
 	}
 	store_pointer(wire + field->wire, pointers);
 	*(size_t *)(wire + field->wire_count) = nr;
-	return 0;
+	return most_bytes;
 }
 
-static int message_to_wire(const struct convert_field *field, const uint8_t *plain, uint8_t *wire,
-			   struct codec_arena *arena)
+static ptrdiff_t message_to_wire(const struct convert_field *field, const uint8_t *plain,
+				 uint8_t *wire, struct codec_arena *arena)
 {
 	void *message;
-	int r = convert_to_wire(field->table, plain + field->plain, arena, &message);
+	ptrdiff_t r = convert_to_wire(field->table, plain + field->plain, arena, &message);
 
-	if (r == 0)
+	if (r >= 0)
 		store_pointer(wire + field->wire, message);
 	return r;
 }
 
-static void string_to_wire(const uint8_t *from, uint8_t *to)
+static ptrdiff_t string_to_wire(const uint8_t *from, uint8_t *to)
 {
 	const char *text = load_pointer(from);
 
-	if (text) /* else it stays the default, "" */
-		store_pointer(to, text);
+	if (!text)
+		return 0; /* it stays the default, "" */
+	store_pointer(to, text);
+	return (ptrdiff_t)strlen(text);
 }
 
-static int field_to_wire(const struct convert_field *field, const uint8_t *plain, uint8_t *wire,
-			 struct codec_arena *arena)
+/* Returns the most bytes that it takes beyond CONVERT_FIELD_BYTES_MAX, or -ENOMEM. */
+static ptrdiff_t field_to_wire(const struct convert_field *field, const uint8_t *plain,
+			       uint8_t *wire, struct codec_arena *arena)
 {
 	const uint8_t *from = plain + field->plain;
 	uint8_t *to = wire + field->wire;
@@ -112,8 +118,7 @@ static int field_to_wire(const struct convert_field *field, const uint8_t *plain
 		*(protobuf_c_boolean *)to = *(const bool *)from;
 		return 0;
 	case CONVERT_STRING:
-		string_to_wire(from, to);
-		return 0;
+		return string_to_wire(from, to);
 	case CONVERT_MESSAGE:
 		return message_to_wire(field, plain, wire, arena);
 	case CONVERT_LIST:
@@ -121,31 +126,34 @@ static int field_to_wire(const struct convert_field *field, const uint8_t *plain
 	case CONVERT_ARRAY:
 		store_pointer(to, from);
 		*(size_t *)(wire + field->wire_count) = field->max;
-		return 0;
+		return field->max * CONVERT_VARINT_BYTES_MAX;
 	case CONVERT_RUNS:
 		store_pointer(to, load_pointer(from));
 		*(size_t *)(wire + field->wire_count) =
 			RUN_WORDS * load_size(plain + field->plain_count);
-		return 0;
+		return (ptrdiff_t)(load_size(plain + field->plain_count) *
+				   sizeof(struct message_run));
 	}
 	return -EINVAL;
 }
 
-int convert_to_wire(const struct convert_table *table, const void *plain, struct codec_arena *arena,
-		    void **ret_wire)
+ptrdiff_t convert_to_wire(const struct convert_table *table, const void *plain,
+			  struct codec_arena *arena, void **ret_wire)
 {
+	ptrdiff_t most_bytes = 0;
 	void *wire = wire_new(table, arena);
 
 	if (!wire)
 		return -ENOMEM;
 	for (size_t i = 0; i < table->nr_fields; i++) {
-		int r = field_to_wire(&table->fields[i], plain, wire, arena);
+		ptrdiff_t r = field_to_wire(&table->fields[i], plain, wire, arena);
 
 		if (r < 0)
 			return r;
+		most_bytes += CONVERT_FIELD_BYTES_MAX + r;
 	}
 	*ret_wire = wire;
-	return 0;
+	return most_bytes;
 }
 
 static int refuse(const char *why, const char **ret_why)

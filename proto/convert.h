@@ -41,12 +41,17 @@ struct convert_table {
 	size_t plain_bytes; /* of an element, for lists */
 };
 
+#define CONVERT_VARINT_BYTES_MAX 10
+/* What every field can take on the wire: which one it is, and then its number or its length. */
+#define CONVERT_FIELD_BYTES_MAX (2 * CONVERT_VARINT_BYTES_MAX)
+
 /*
- * Makes a wire struct in the arena that may point into `plain`. 0, or -ENOMEM when the arena is too
- * small.
+ * Makes a wire struct in the arena that may point into `plain`. Returns the most bytes that its
+ * encoding can take (a bound that costs nothing, where the exact number is a walk of its own), or
+ * -ENOMEM when the arena is too small.
  */
-int convert_to_wire(const struct convert_table *table, const void *plain, struct codec_arena *arena,
-		    void **ret_wire);
+ptrdiff_t convert_to_wire(const struct convert_table *table, const void *plain,
+			  struct codec_arena *arena, void **ret_wire);
 
 /*
  * Fills `plain`, which may then point into the wire struct and the arena. 0; -ENOMEM as above;

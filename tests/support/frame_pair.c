@@ -3,7 +3,6 @@
 
 #include "support/frame_pair.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -15,23 +14,13 @@
 
 #include <cmocka.h>
 
-unsigned frame_pair_count_fds(void)
-{
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned nr = 0;
-
-	assert_non_null(folder);
-	while (readdir(folder))
-		nr++;
-	closedir(folder);
-	return nr;
-}
+#include "support/open_fds.h"
 
 void frame_pair_init(struct frame_pair *pair, bool want_fds)
 {
 	int ends[2];
 
-	pair->nr_fds_before = frame_pair_count_fds();
+	pair->nr_fds_before = open_fds_count();
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 	pair->sender = ends[0];
 	pair->receiver = ends[1];
@@ -52,7 +41,7 @@ void frame_pair_deinit(struct frame_pair *pair)
 		close(pair->files[i]);
 	close(pair->sender);
 	close(pair->receiver);
-	assert_int_equal(frame_pair_count_fds(), pair->nr_fds_before);
+	assert_int_equal(open_fds_count(), pair->nr_fds_before);
 }
 
 /* Byte i of a message that is marked so. */

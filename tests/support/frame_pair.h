@@ -46,6 +46,3 @@ void frame_pair_assert_no_next(struct frame_pair *pair);
 
 /* Takes the descriptors of the last frame: these files, in this order, which close on exec. */
 void frame_pair_assert_took(struct frame_pair *pair, const int *files, unsigned nr);
-
-/* How many this process has open. */
-unsigned frame_pair_count_fds(void);

@@ -205,10 +205,10 @@ static void test_codec_encodes_each_side_only_its_own(void **state)
 static void test_codec_encodes_into_exactly_the_bytes_it_needs(void **state)
 {
 	(void)state;
-	for (enum message_type type = MESSAGE_HELLO; type < MESSAGE_NR_TYPES; type++) {
+	for (unsigned i = 0; i < NR_ROUNDS * MESSAGE_NR_TYPES / 4; i++) {
 		struct message message;
-		size_t n = random_bytes(type, &message);
-		uint8_t *tight = malloc(n); /* a sanitizer sees what is written behind it */
+		size_t n = random_bytes(i % MESSAGE_NR_TYPES, &message);
+		uint8_t *tight = malloc(n > 0 ? n : 1); /* whose end a sanitizer guards */
 
 		assert_non_null(tight);
 		assert_int_equal(encode(&message, tight, n), n);

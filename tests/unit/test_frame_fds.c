@@ -20,6 +20,7 @@
 
 #include "proto/frame.h"
 #include "support/frame_pair.h"
+#include "support/open_fds.h"
 
 static void test_frame_fds_come_with_their_frame(void **state)
 {
@@ -124,20 +125,20 @@ static void test_frame_fds_not_taken_are_closed(void **state)
 
 	(void)state;
 	frame_pair_init(&f, true);
-	before = frame_pair_count_fds();
+	before = open_fds_count();
 	assert_int_equal(frame_pair_try_queue(&f, 1, 10, f.files, 4), 0);
 	assert_int_equal(frame_pair_try_queue(&f, 2, 10, f.files, 1), 0);
-	assert_int_equal(frame_pair_count_fds(), before + 5);
+	assert_int_equal(open_fds_count(), before + 5);
 	frame_pair_flush(&f);
-	assert_int_equal(frame_pair_count_fds(), before);
+	assert_int_equal(open_fds_count(), before);
 	while (frame_pair_fill(&f) > 0)
 		;
-	assert_int_equal(frame_pair_count_fds(), before + 5);
+	assert_int_equal(open_fds_count(), before + 5);
 	assert_true(frame_pair_next_is(&f, 1, 10));
 	assert_true(frame_pair_next_is(&f, 2, 10));
-	assert_int_equal(frame_pair_count_fds(), before + 1);
+	assert_int_equal(open_fds_count(), before + 1);
 	frame_pair_assert_took(&f, f.files, 1);
-	assert_int_equal(frame_pair_count_fds(), before);
+	assert_int_equal(open_fds_count(), before);
 	/* And those that nobody came for at all. */
 	assert_int_equal(frame_pair_try_queue(&f, 3, 10, f.files, 4), 0);
 	frame_pair_flush(&f);
@@ -154,14 +155,14 @@ static void test_frame_fds_unwanted_are_dropped(void **state)
 
 	(void)state;
 	frame_pair_init(&f, false);
-	before = frame_pair_count_fds();
+	before = open_fds_count();
 	for (unsigned i = 0; i < 200; i++) {
 		assert_int_equal(frame_pair_try_queue(&f, i, 10, f.files, 4), 0);
 		frame_pair_flush(&f);
 		assert_true(frame_pair_fill(&f) > 0);
 		assert_true(frame_pair_next_is(&f, i, 10));
 		assert_int_equal(frame_reader_take_fds(&f.reader, fds), 0);
-		assert_int_equal(frame_pair_count_fds(), before);
+		assert_int_equal(open_fds_count(), before);
 	}
 	frame_pair_deinit(&f);
 }
@@ -195,16 +196,16 @@ static void test_frame_fds_too_many_are_refused(void **state)
 
 	(void)state;
 	frame_pair_init(&f, true);
-	before = frame_pair_count_fds();
+	before = open_fds_count();
 	send_raw_fds(&f, "\x01\0\0\0x", 5, FRAME_FDS_MAX + 1);
 	assert_int_equal(frame_reader_fill(&f.reader, f.receiver, 0, &error), 0);
 	assert_int_equal(error, FRAME_E_FDS);
-	assert_int_equal(frame_pair_count_fds(), before);
+	assert_int_equal(open_fds_count(), before);
 	frame_pair_deinit(&f);
 
 	/* Few at a time, without ever ending a frame. */
 	frame_pair_init(&f, true);
-	before = frame_pair_count_fds();
+	before = open_fds_count();
 	for (unsigned i = 0; i < 2 * FRAME_FDS_MAX / 32; i++) {
 		send_raw_fds(&f, "\xff", 1, 32);
 		assert_int_equal(frame_pair_fill(&f), 1);
@@ -213,7 +214,7 @@ static void test_frame_fds_too_many_are_refused(void **state)
 	error = 0;
 	assert_int_equal(frame_reader_fill(&f.reader, f.receiver, 0, &error), 0);
 	assert_int_equal(error, FRAME_E_FDS);
-	assert_int_equal(frame_pair_count_fds(), before + 2 * FRAME_FDS_MAX);
+	assert_int_equal(open_fds_count(), before + 2 * FRAME_FDS_MAX);
 	frame_pair_deinit(&f);
 }
 
@@ -259,7 +260,7 @@ static void test_frame_fds_of_one_frame_are_bounded(void **state)
 
 	(void)state;
 	frame_pair_init(&f, true);
-	before = frame_pair_count_fds();
+	before = open_fds_count();
 	send_raw_fds(&f, "\x02\0\0\0x", 5, FRAME_FDS_MAX);
 	send_raw_fds(&f, "y", 1, FRAME_FDS_MAX);
 	assert_int_equal(frame_pair_fill(&f), 5);
@@ -269,7 +270,7 @@ static void test_frame_fds_of_one_frame_are_bounded(void **state)
 	for (unsigned i = 0; i < FRAME_FDS_MAX; i++)
 		assert_int_equal(close(fds[i]), 0);
 	frame_pair_assert_no_next(&f);
-	assert_int_equal(frame_pair_count_fds(), before);
+	assert_int_equal(open_fds_count(), before);
 	frame_pair_deinit(&f);
 }
 
