@@ -85,9 +85,10 @@ struct pp_client_config {
 	 * /run/pagepool/pagepool.sock.
 	 */
 	const char *socket;
-	const char *name; /* shown by pagepoolctl; NULL: the program's name. Up to 63 bytes */
-	unsigned flags;   /* PP_CLIENT_... */
-	int timeout_ms;   /* for every call; 0: the default of 30000; -1: for ever */
+	/* Shown by pagepoolctl; NULL: the program's name. Up to 63 bytes of printable UTF-8. */
+	const char *name;
+	unsigned flags; /* PP_CLIENT_... */
+	int timeout_ms; /* for every call; 0: the default of 30000; -1: for ever */
 };
 
 struct pp_pool_stat {
@@ -135,7 +136,7 @@ int pp_client_dispatch(struct pp_client *client, int timeout_ms);
  * no memory. NULL opens "default". A pool opened twice with the same flags gives the same handle,
  * counted. The handle is the client's: it ends with pp_client_free() at the latest.
  * -ENOENT no such pool, -EACCES not for this user, -EDQUOT no more pools on this connection,
- * -ENOMEM no address space, -EINVAL a name that is empty or too long.
+ * -ENOMEM no address space, -EINVAL a name that is empty, too long or not printable UTF-8.
  */
 int pp_pool_open(struct pp_client *client, const char *name, unsigned flags, struct pp_pool **ret);
 
@@ -145,7 +146,7 @@ int pp_pool_open(struct pp_client *client, const char *name, unsigned flags, str
  */
 struct pp_pool *pp_pool_close(struct pp_pool *pool);
 
-/* Fills *ret up to the struct_size that the caller set in it. */
+/* Fills *ret up to the struct_size that the caller set in it; what this library can't tell is 0. */
 int pp_pool_stat(struct pp_pool *pool, struct pp_pool_stat *ret);
 
 /* Pages. */

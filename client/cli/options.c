@@ -13,10 +13,10 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/complain.h"
 #include "proto/message.h"
+#include "proto/text.h"
 
 enum { LONG_SOCKET = 256, LONG_JSON, LONG_VERSION, LONG_CLIENT, LONG_POOL, LONG_COUNT };
 
@@ -58,8 +58,9 @@ static bool parse_socket(const char *text, const char **ret)
 
 static bool parse_pool(const char *text, const char **ret)
 {
-	if (text[0] == '\0' || strlen(text) > MESSAGE_NAME_BYTES_MAX) {
-		complain("--pool wants a name of 1 to %u bytes", MESSAGE_NAME_BYTES_MAX);
+	if (text[0] == '\0' || !text_is_printable(text, MESSAGE_NAME_BYTES_MAX)) {
+		complain("--pool wants a name of 1 to %u bytes of printable UTF-8",
+			 MESSAGE_NAME_BYTES_MAX);
 		return false;
 	}
 	*ret = text;

@@ -23,6 +23,7 @@
 #include "lib/introspect.h"
 #include "lib/pool.h"
 #include "pagepool.h"
+#include "proto/text.h"
 
 #define TIMEOUT_MS_DEFAULT 30000
 
@@ -51,7 +52,7 @@ static int config_copy(struct pp_client_config *config, const struct pp_client_c
 	memcpy(config, from, size_bytes < sizeof(*config) ? size_bytes : sizeof(*config));
 	if ((config->flags & ~PP_CLIENT_NO_THREAD) || config->timeout_ms < -1)
 		return -EINVAL;
-	if (config->name && strlen(config->name) > MESSAGE_NAME_BYTES_MAX)
+	if (config->name && !text_is_printable(config->name, MESSAGE_NAME_BYTES_MAX))
 		return -EINVAL;
 	if (config->timeout_ms == 0)
 		config->timeout_ms = TIMEOUT_MS_DEFAULT;
@@ -84,6 +85,14 @@ static int accept_welcome(const struct ppc_reply *reply, void *data)
 	return 0;
 }
 
+/* The program's name, up to where the protocol lets it through: a file may be called anything. */
+static void program_name(char ret[MESSAGE_NAME_BYTES_MAX + 1])
+{
+	snprintf(ret, MESSAGE_NAME_BYTES_MAX + 1, "%s", program_invocation_short_name);
+	for (size_t length = strlen(ret); !text_is_printable(ret, length); length--)
+		ret[length - 1] = '\0';
+}
+
 static int say_hello(struct pp_client *client, const char *name)
 {
 	char program[MESSAGE_NAME_BYTES_MAX + 1];
@@ -93,7 +102,7 @@ static int say_hello(struct pp_client *client, const char *name)
 	int error;
 
 	if (!name) {
-		snprintf(program, sizeof(program), "%s", program_invocation_short_name);
+		program_name(program);
 		name = program;
 	}
 	call.request.type = MESSAGE_HELLO;

@@ -19,7 +19,7 @@ struct pp_client {
 	uint32_t id;                       /* as the daemon counts its clients */
 	struct message_limits limits;      /* as the daemon told them */
 	uint32_t batch_blocks;             /* in one request: the least that all limits allow */
-	char daemon_version[MESSAGE_NAME_BYTES_MAX + 1];
+	char daemon_version[MESSAGE_TEXT_BYTES_MAX + 1];
 	pthread_mutex_t pools_lock; /* pools and their counts; held while one is opened or closed */
 	struct pp_pool *pools;      /* owned */
 };

@@ -173,8 +173,10 @@ static int take_back(struct ppc_connection *connection, struct slot *slot,
 	slot_set_request(connection, slot, &undo);
 	ppc_late_init(&slot->late, &undo);
 	error = send_request(connection, &undo);
+	if (error == -ENOMEM)
+		return -ECONNRESET; /* -ENOMEM for good would look like a full pool */
 	/* More runs than fit a request were more than anybody asked for. */
-	return error && error != -ENOMEM ? -EPROTO : error;
+	return error ? -EPROTO : 0;
 }
 
 /* What the reply says becomes the call's result. */

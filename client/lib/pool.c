@@ -15,6 +15,7 @@
 #include "lib/client.h"
 #include "lib/connection.h"
 #include "pagepool.h"
+#include "proto/text.h"
 
 #define POOL_NAME_DEFAULT "default"
 
@@ -130,7 +131,7 @@ int pp_pool_open(struct pp_client *client, const char *name, unsigned flags, str
 	if (!name)
 		name = POOL_NAME_DEFAULT;
 	if (!client || !ret || (flags & ~PP_POOL_READONLY) || *name == '\0' ||
-	    strlen(name) > MESSAGE_NAME_BYTES_MAX)
+	    !text_is_printable(name, MESSAGE_NAME_BYTES_MAX))
 		return -EINVAL;
 	if (!ppc_client_is_ours(client))
 		return -EOWNERDEAD;
@@ -211,6 +212,17 @@ static int accept_stat(const struct ppc_reply *reply, void *data)
 	return 0;
 }
 
+/* To the caller's struct, of whatever version: fields that we don't know become zero. */
+static void stat_copy(struct pp_pool_stat *to, const struct pp_pool_stat *from)
+{
+	size_t size_bytes = to->struct_size;
+	size_t known_bytes = size_bytes < sizeof(*from) ? size_bytes : sizeof(*from);
+
+	memcpy(to, from, known_bytes);
+	memset((char *)to + known_bytes, 0, size_bytes - known_bytes);
+	to->struct_size = size_bytes;
+}
+
 int pp_pool_stat(struct pp_pool *pool, struct pp_pool_stat *ret)
 {
 	struct pp_pool_stat stat = { 0 };
@@ -226,11 +238,9 @@ int pp_pool_stat(struct pp_pool *pool, struct pp_pool_stat *ret)
 		return -EOWNERDEAD;
 	call.request.u.pool_stat.pool = pool->number;
 	error = ppc_connection_call(pool->client->connection, &call);
-	if (error)
-		return error;
-	stat.struct_size = ret->struct_size;
-	memcpy(ret, &stat, stat.struct_size < sizeof(stat) ? stat.struct_size : sizeof(stat));
-	return 0;
+	if (!error)
+		stat_copy(ret, &stat);
+	return error;
 }
 
 pp_offset pp_to_offset(struct pp_pool *pool, const void *addr)

@@ -6,7 +6,6 @@
 
 #include "support/scripted.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -114,6 +113,27 @@ struct pp_pool *scripted_pool(struct pp_client *client)
 
 	assert_int_equal(pp_pool_open(client, "default", 0, &pool), 0);
 	return pool;
+}
+
+void scripted_fixture_connect(struct scripted_fixture *fixture,
+			      void (*script)(struct scripted *daemon, void *data), void *data)
+{
+	scripted_start(&fixture->daemon, script, data);
+	fixture->client = scripted_connect(&fixture->daemon, 10000);
+	fixture->pool = NULL;
+}
+
+void scripted_fixture_open(struct scripted_fixture *fixture,
+			   void (*script)(struct scripted *daemon, void *data), void *data)
+{
+	scripted_fixture_connect(fixture, script, data);
+	fixture->pool = scripted_pool(fixture->client);
+}
+
+void scripted_fixture_close(struct scripted_fixture *fixture)
+{
+	pp_client_free(fixture->client);
+	scripted_finish(&fixture->daemon);
 }
 
 void scripted_go(struct scripted *daemon)
@@ -260,14 +280,10 @@ void scripted_goodbye(struct scripted *daemon)
 	}
 }
 
-unsigned scripted_count_fds(void)
+void scripted_pool_only(struct scripted *daemon, void *data)
 {
-	DIR *folder = opendir("/proc/self/fd");
-	unsigned nr_fds = 0;
-
-	assert_non_null(folder);
-	while (readdir(folder))
-		nr_fds++;
-	closedir(folder);
-	return nr_fds;
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 2, SCRIPTED_ZONE_BYTES);
+	scripted_goodbye(daemon);
 }

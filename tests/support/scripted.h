@@ -59,6 +59,21 @@ int scripted_try_connect(const struct scripted *daemon, int timeout_ms, struct p
 struct pp_client *scripted_connect(const struct scripted *daemon, int timeout_ms);
 struct pp_pool *scripted_pool(struct pp_client *client);
 
+/* All three at once, as most tests want them. */
+struct scripted_fixture {
+	struct scripted daemon;
+	struct pp_client *client;
+	struct pp_pool *pool;
+};
+
+/* With a client, and no pool opened yet. */
+void scripted_fixture_connect(struct scripted_fixture *fixture,
+			      void (*script)(struct scripted *daemon, void *data), void *data);
+/* With a client and its pool "default". */
+void scripted_fixture_open(struct scripted_fixture *fixture,
+			   void (*script)(struct scripted *daemon, void *data), void *data);
+void scripted_fixture_close(struct scripted_fixture *fixture);
+
 /* For scripts. Receiving gives up after ten seconds and aborts the test. */
 
 void scripted_wait(struct scripted *daemon);
@@ -82,8 +97,11 @@ void scripted_grant(struct scripted *daemon, uint64_t id, uint64_t base, uint64_
 /* Serves goodbye and pool-close until the client is gone. */
 void scripted_goodbye(struct scripted *daemon);
 
+/* A whole script: one pool with two zones of SCRIPTED_ZONE_BYTES, and nothing else is asked. */
+void scripted_pool_only(struct scripted *daemon, void *data);
+
+#define SCRIPTED_ZONE_PAGES 256u
+#define SCRIPTED_ZONE_BYTES (SCRIPTED_ZONE_PAGES * 4096u)
+
 /* A segment to hand out; the caller closes it. */
 int scripted_memfd(uint64_t size_bytes);
-
-/* Open descriptors of this process. */
-unsigned scripted_count_fds(void);

@@ -64,6 +64,7 @@ static void test_cli_usage_refuses_bad_values(void **state)
 	assert_usage("blocks --client 99999999999999999999999", "--client wants");
 	assert_usage("ping --count 1000001", "--count wants a number from 1 to 1000000");
 	assert_usage("blocks --pool=", "--pool wants a name of 1 to 63 bytes");
+	assert_usage("blocks --pool \x7f", "--pool wants a name of 1 to 63 bytes");
 	assert_usage("status --socket=", "--socket wants a path");
 	assert_usage("status --socket", "socket");
 	snprintf(words, sizeof(words), "blocks --pool %064d", 0);

@@ -12,6 +12,7 @@
 
 #include "lib/introspect.h"
 #include "pagepool.h"
+#include "support/open_fds.h"
 #include "support/scripted.h"
 
 #define SHORT_MS 200 /* long enough for hello on a busy machine */
@@ -70,7 +71,7 @@ static void test_connection_hello_refused_says_why(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-		unsigned nr_fds = scripted_count_fds();
+		unsigned nr_fds = open_fds_count();
 		struct pp_client *client = NULL;
 		struct scripted daemon;
 
@@ -79,7 +80,7 @@ static void test_connection_hello_refused_says_why(void **state)
 				 refusals[i].error);
 		assert_null(client);
 		scripted_finish(&daemon);
-		assert_int_equal(scripted_count_fds(), nr_fds);
+		assert_int_equal(open_fds_count(), nr_fds);
 	}
 }
 
@@ -182,6 +183,44 @@ static void test_connection_hello_times_out(void **state)
 	scripted_finish(&daemon);
 }
 
+static void script_expect_name(struct scripted *daemon, void *data)
+{
+	struct message request;
+
+	scripted_expect(daemon, MESSAGE_HELLO, &request);
+	SCRIPT_CHECK(strcmp(request.u.hello.name, data) == 0);
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_LIMIT);
+}
+
+/* A file may be called what the protocol does not let through: the name is cut before that. */
+static void test_connection_unnamed_client_has_the_programs_name(void **state)
+{
+	char *program = program_invocation_short_name;
+	char plain[] = "camera", odd[] = "cam\nera", start[] = "cam", longest[65], cut[63];
+	struct {
+		char *program, *name;
+	} cases[] = { { plain, plain }, { odd, start }, { longest, cut } };
+
+	(void)state;
+	/* 62 bytes, then a character of two, of which one would fit. */
+	memset(longest, 'n', 62);
+	strcpy(longest + 62, "\xc3\xa9");
+	memset(cut, 'n', 62);
+	cut[62] = '\0';
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct pp_client_config config = { .struct_size = sizeof(config) };
+		struct pp_client *client = NULL;
+		struct scripted daemon;
+
+		scripted_start(&daemon, script_expect_name, cases[i].name);
+		config.socket = daemon.socket;
+		program_invocation_short_name = cases[i].program;
+		assert_int_equal(pp_client_new(&client, &config), -EUSERS);
+		program_invocation_short_name = program;
+		scripted_finish(&daemon);
+	}
+}
+
 static void test_connection_config_is_checked(void **state)
 {
 	struct {
@@ -206,6 +245,10 @@ static void test_connection_config_is_checked(void **state)
 	config.timeout_ms = -1;
 	config.name = name;
 	assert_int_equal(pp_client_new(&client, &config), -EINVAL);
+	config.name = "cam\nera";
+	assert_int_equal(pp_client_new(&client, &config), -EINVAL);
+	config.name = "camera";
+	assert_int_equal(pp_client_new(&client, &config), -ENOENT);
 	config.struct_size = 4;
 	assert_int_equal(pp_client_new(&client, &config), -EINVAL);
 	/* A caller built against a newer header: fine while it asks for nothing new. */
@@ -226,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_connection_survives_what_is_no_daemon),
 		cmocka_unit_test(test_connection_refuses_impossible_welcomes),
 		cmocka_unit_test(test_connection_hello_times_out),
+		cmocka_unit_test(test_connection_unnamed_client_has_the_programs_name),
 		cmocka_unit_test(test_connection_config_is_checked),
 	};
 

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "pagepool.h"
+#include "support/open_fds.h"
 #include "support/scripted.h"
 
 #define ZONE_BYTES (1u << 20)
@@ -126,7 +127,7 @@ static void script_late_pool(struct scripted *daemon, void *data)
 
 static void test_connection_late_pool_leaks_no_descriptor(void **state)
 {
-	unsigned nr_fds = scripted_count_fds();
+	unsigned nr_fds = open_fds_count();
 	struct scripted daemon;
 	struct pp_client *client;
 	struct pp_pool *pool = NULL;
@@ -140,7 +141,7 @@ static void test_connection_late_pool_leaks_no_descriptor(void **state)
 	assert_int_equal(pp_client_dispatch(client, LONG_MS), 1);
 	pp_client_free(client);
 	scripted_finish(&daemon);
-	assert_int_equal(scripted_count_fds(), nr_fds);
+	assert_int_equal(open_fds_count(), nr_fds);
 }
 
 /* A pool that late grants must go back to is not closed at the daemon. */

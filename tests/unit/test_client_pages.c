@@ -16,55 +16,20 @@
 #include "pagepool.h"
 #include "support/scripted.h"
 
-#define ZONE_PAGES 256u
-#define ZONE_BYTES (ZONE_PAGES * PP_PAGE_SIZE)
+#define ZONE_PAGES SCRIPTED_ZONE_PAGES
+#define ZONE_BYTES SCRIPTED_ZONE_BYTES
 #define ZONE1_PAGE (UINT64_C(1) << 44)
-
-struct fixture {
-	struct scripted daemon;
-	struct pp_client *client;
-	struct pp_pool *pool;
-};
-
-static void connect_fixture(struct fixture *fixture, void (*script)(struct scripted *, void *),
-			    void *data)
-{
-	scripted_start(&fixture->daemon, script, data);
-	fixture->client = scripted_connect(&fixture->daemon, 10000);
-}
-
-static void open_fixture(struct fixture *fixture, void (*script)(struct scripted *, void *),
-			 void *data)
-{
-	connect_fixture(fixture, script, data);
-	fixture->pool = scripted_pool(fixture->client);
-}
-
-static void close_fixture(struct fixture *fixture)
-{
-	pp_client_free(fixture->client);
-	scripted_finish(&fixture->daemon);
-}
-
-/* Welcomes, opens a pool of two zones, and expects nothing else but the end. */
-static void script_pool_only(struct scripted *daemon, void *data)
-{
-	(void)data;
-	scripted_welcome(daemon);
-	scripted_open_pool(daemon, 2, ZONE_BYTES);
-	scripted_goodbye(daemon);
-}
 
 /* The script would abort on a request. */
 static void test_pool_wrong_arguments_cost_no_round_trip(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	struct pp_pool *pool;
 	uint8_t *base;
 	void *addrs[2];
 
 	(void)state;
-	open_fixture(&fixture, script_pool_only, NULL);
+	scripted_fixture_open(&fixture, scripted_pool_only, NULL);
 	pool = fixture.pool;
 	base = pp_from_offset(pool, 0);
 	assert_null(pp_alloc_pages(pool, 11, 0)); /* this pool's max_order is 10 */
@@ -95,7 +60,7 @@ static void test_pool_wrong_arguments_cost_no_round_trip(void **state)
 	assert_int_equal(pp_free_exact(pool, NULL, 1), -EINVAL);
 	assert_int_equal(pp_free_bulk(pool, 0, NULL, 1), -EINVAL);
 	assert_int_equal(pp_free_bulk(pool, 0, addrs, 0), 0);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 /* Grants. */
@@ -122,14 +87,14 @@ static void test_pool_grants_that_lie_end_the_connection(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
-		struct fixture fixture;
+		struct scripted_fixture fixture;
 
-		open_fixture(&fixture, script_alloc_lie, &lies[i]);
+		scripted_fixture_open(&fixture, script_alloc_lie, &lies[i]);
 		assert_null(pp_alloc_pages(fixture.pool, 1, 0));
 		assert_int_equal(errno, EPROTO);
 		assert_null(pp_alloc_pages(fixture.pool, 1, 0));
 		assert_int_equal(errno, EPROTO);
-		close_fixture(&fixture);
+		scripted_fixture_close(&fixture);
 	}
 }
 
@@ -158,11 +123,11 @@ static void script_exact(struct scripted *daemon, void *data)
 
 static void test_pool_exact_counts_pages_and_catches_lies(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	uint8_t *addr;
 
 	(void)state;
-	open_fixture(&fixture, script_exact, NULL);
+	scripted_fixture_open(&fixture, script_exact, NULL);
 	addr = pp_alloc_exact(fixture.pool, 2 * PP_PAGE_SIZE + 1, PP_ZERO);
 	assert_non_null(addr);
 	assert_true(pp_to_offset(fixture.pool, addr) ==
@@ -170,7 +135,7 @@ static void test_pool_exact_counts_pages_and_catches_lies(void **state)
 	assert_int_equal(pp_free_exact(fixture.pool, addr, 2 * PP_PAGE_SIZE + 1), 0);
 	assert_null(pp_alloc_exact(fixture.pool, 3 * PP_PAGE_SIZE, 0));
 	assert_int_equal(errno, EPROTO);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 static void script_zero(struct scripted *daemon, void *data)
@@ -189,11 +154,11 @@ static void script_zero(struct scripted *daemon, void *data)
 
 static void test_pool_zero_means_zeros_in_the_whole_block(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	uint8_t *addr;
 
 	(void)state;
-	open_fixture(&fixture, script_zero, NULL);
+	scripted_fixture_open(&fixture, script_zero, NULL);
 	addr = pp_from_offset(fixture.pool, 0);
 	memset(addr, 0xaa, 16 * PP_PAGE_SIZE);
 	addr = pp_alloc_pages(fixture.pool, 2, 0);
@@ -203,7 +168,7 @@ static void test_pool_zero_means_zeros_in_the_whole_block(void **state)
 		assert_int_equal(addr[i], 0);
 	assert_int_equal(addr[-1], 0xaa);
 	assert_int_equal(addr[4 * PP_PAGE_SIZE], 0xaa);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 #define SMALL_BATCH 4u
@@ -246,11 +211,11 @@ static void script_batches(struct scripted *daemon, void *data)
 
 static void test_pool_bulk_goes_in_batches(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	void *addrs[10];
 
 	(void)state;
-	open_fixture(&fixture, script_batches, NULL);
+	scripted_fixture_open(&fixture, script_batches, NULL);
 	assert_int_equal(pp_alloc_bulk(fixture.pool, 0, 0, addrs, 10), 10);
 	for (unsigned i = 0; i < 10; i++)
 		assert_int_equal(pp_to_offset(fixture.pool, addrs[i]), i * PP_PAGE_SIZE);
@@ -259,7 +224,7 @@ static void test_pool_bulk_goes_in_batches(void **state)
 	assert_int_equal(pp_alloc_bulk(fixture.pool, 0, 0, addrs, 10), 4);
 	assert_int_equal(pp_alloc_bulk(fixture.pool, 0, 0, addrs, 10), 3);
 	assert_int_equal(pp_alloc_bulk(fixture.pool, 0, 0, addrs, 10), -ENOMEM);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 /* Placement. */
@@ -288,13 +253,13 @@ static void test_pool_flags_go_over_the_wire(void **state)
 {
 	const unsigned flags[] = { PP_INTERLEAVE,       PP_INTERLEAVE, PP_NODE(63) | PP_THISNODE,
 				   PP_NOWAIT | PP_HIGH, PP_MOVABLE,    PP_RECLAIMABLE };
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 
 	(void)state;
-	open_fixture(&fixture, script_placements, NULL);
+	scripted_fixture_open(&fixture, script_placements, NULL);
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		assert_non_null(pp_alloc_pages(fixture.pool, 0, flags[i]));
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 int main(void)

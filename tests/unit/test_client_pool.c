@@ -16,45 +16,11 @@
 
 #include "pagepool.h"
 #include "support/child.h"
+#include "support/open_fds.h"
 #include "support/scripted.h"
 
-#define ZONE_PAGES 256u
-#define ZONE_BYTES (ZONE_PAGES * PP_PAGE_SIZE)
-
-struct fixture {
-	struct scripted daemon;
-	struct pp_client *client;
-	struct pp_pool *pool;
-};
-
-static void connect_fixture(struct fixture *fixture, void (*script)(struct scripted *, void *),
-			    void *data)
-{
-	scripted_start(&fixture->daemon, script, data);
-	fixture->client = scripted_connect(&fixture->daemon, 10000);
-}
-
-static void open_fixture(struct fixture *fixture, void (*script)(struct scripted *, void *),
-			 void *data)
-{
-	connect_fixture(fixture, script, data);
-	fixture->pool = scripted_pool(fixture->client);
-}
-
-static void close_fixture(struct fixture *fixture)
-{
-	pp_client_free(fixture->client);
-	scripted_finish(&fixture->daemon);
-}
-
-/* Welcomes, opens a pool of two zones, and expects nothing else but the end. */
-static void script_pool_only(struct scripted *daemon, void *data)
-{
-	(void)data;
-	scripted_welcome(daemon);
-	scripted_open_pool(daemon, 2, ZONE_BYTES);
-	scripted_goodbye(daemon);
-}
+#define ZONE_PAGES SCRIPTED_ZONE_PAGES
+#define ZONE_BYTES SCRIPTED_ZONE_BYTES
 
 /* Opening. */
 
@@ -123,15 +89,15 @@ static void test_pool_open_refuses_lies(void **state)
 {
 	(void)state;
 	for (enum open_lie lie = 0; lie < NR_OPEN_LIES; lie++) {
-		unsigned nr_fds = scripted_count_fds();
-		struct fixture fixture = { 0 };
+		unsigned nr_fds = open_fds_count();
+		struct scripted_fixture fixture = { 0 };
 
-		connect_fixture(&fixture, script_open_lie, &lie);
+		scripted_fixture_connect(&fixture, script_open_lie, &lie);
 		assert_int_equal(pp_pool_open(fixture.client, NULL, 0, &fixture.pool), -EPROTO);
 		assert_null(fixture.pool);
 		assert_int_equal(pp_pool_open(fixture.client, NULL, 0, &fixture.pool), -EPROTO);
-		close_fixture(&fixture);
-		assert_int_equal(scripted_count_fds(), nr_fds);
+		scripted_fixture_close(&fixture);
+		assert_int_equal(open_fds_count(), nr_fds);
 	}
 }
 
@@ -152,11 +118,11 @@ static void script_counted(struct scripted *daemon, void *data)
 
 static void test_pool_opened_twice_is_the_same_and_counted(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	struct pp_pool *again, *by_name, *read_only;
 
 	(void)state;
-	connect_fixture(&fixture, script_counted, NULL);
+	scripted_fixture_connect(&fixture, script_counted, NULL);
 	assert_int_equal(pp_pool_open(fixture.client, NULL, 0, &fixture.pool), 0);
 	assert_int_equal(pp_pool_open(fixture.client, NULL, 0, &again), 0);
 	assert_int_equal(pp_pool_open(fixture.client, "default", 0, &by_name), 0);
@@ -170,26 +136,27 @@ static void test_pool_opened_twice_is_the_same_and_counted(void **state)
 	assert_null(pp_pool_close(fixture.pool));
 	assert_int_equal(pp_pool_open(fixture.client, NULL, 0, &fixture.pool), 0);
 	assert_null(pp_pool_close(NULL));
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 static void test_pool_open_checks_its_arguments(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	struct pp_pool *pool = NULL;
 	char name[65];
 
 	(void)state;
 	memset(name, 'p', 64);
 	name[64] = '\0';
-	open_fixture(&fixture, script_pool_only, NULL);
+	scripted_fixture_open(&fixture, scripted_pool_only, NULL);
 	assert_int_equal(pp_pool_open(NULL, NULL, 0, &pool), -EINVAL);
 	assert_int_equal(pp_pool_open(fixture.client, NULL, 0, NULL), -EINVAL);
 	assert_int_equal(pp_pool_open(fixture.client, NULL, 2, &pool), -EINVAL);
 	assert_int_equal(pp_pool_open(fixture.client, "", 0, &pool), -EINVAL);
 	assert_int_equal(pp_pool_open(fixture.client, name, 0, &pool), -EINVAL);
+	assert_int_equal(pp_pool_open(fixture.client, "fra\nmes", 0, &pool), -EINVAL);
 	assert_null(pool);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 static void script_refuse_open(struct scripted *daemon, void *data)
@@ -209,14 +176,14 @@ static void script_refuse_open(struct scripted *daemon, void *data)
 
 static void test_pool_open_passes_refusals_on(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 
 	(void)state;
-	connect_fixture(&fixture, script_refuse_open, NULL);
+	scripted_fixture_connect(&fixture, script_refuse_open, NULL);
 	assert_int_equal(pp_pool_open(fixture.client, "frames", PP_POOL_READONLY, &fixture.pool),
 			 -EACCES);
 	assert_int_equal(pp_pool_open(fixture.client, "frames", 0, &fixture.pool), -ENOENT);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 /* Addresses. */
@@ -224,12 +191,12 @@ static void test_pool_open_passes_refusals_on(void **state)
 static void test_pool_offsets_come_back(void **state)
 {
 	pp_offset last = UINT64_C(1) << 56 | (ZONE_BYTES - 1);
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	uint8_t *first;
 	int on_stack;
 
 	(void)state;
-	open_fixture(&fixture, script_pool_only, NULL);
+	scripted_fixture_open(&fixture, scripted_pool_only, NULL);
 	first = pp_from_offset(fixture.pool, 0);
 	assert_non_null(first);
 	first[17] = 1;
@@ -248,7 +215,7 @@ static void test_pool_offsets_come_back(void **state)
 	assert_int_equal(errno, EINVAL);
 	assert_true(pp_to_offset(fixture.pool, NULL) == PP_OFFSET_INVALID);
 	assert_true(pp_to_offset(NULL, first) == PP_OFFSET_INVALID);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 static void script_read_only(struct scripted *daemon, void *data)
@@ -261,11 +228,11 @@ static void script_read_only(struct scripted *daemon, void *data)
 
 static void test_pool_read_only_maps_and_refuses(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	void *addr;
 
 	(void)state;
-	connect_fixture(&fixture, script_read_only, NULL);
+	scripted_fixture_connect(&fixture, script_read_only, NULL);
 	assert_int_equal(pp_pool_open(fixture.client, NULL, PP_POOL_READONLY, &fixture.pool), 0);
 	addr = pp_from_offset(fixture.pool, 0);
 	assert_int_equal(*(volatile uint8_t *)addr, 0);
@@ -279,7 +246,7 @@ static void test_pool_read_only_maps_and_refuses(void **state)
 	assert_int_equal(pp_free_pages(fixture.pool, addr, 0), -EACCES);
 	assert_int_equal(pp_free_bulk(fixture.pool, 0, &addr, 1), -EACCES);
 	assert_int_equal(pp_free_exact(fixture.pool, addr, 1), -EACCES);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 /* Stat. */
@@ -293,7 +260,7 @@ static void script_stat(struct scripted *daemon, void *data)
 	(void)data;
 	scripted_welcome(daemon);
 	scripted_open_pool(daemon, 2, ZONE_BYTES);
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		scripted_expect(daemon, MESSAGE_POOL_STAT, &request);
 		SCRIPT_CHECK(request.u.pool_stat.pool == 4);
 		reply.id = request.id;
@@ -312,10 +279,14 @@ static void script_stat(struct scripted *daemon, void *data)
 static void test_pool_stat_fills_what_the_caller_knows(void **state)
 {
 	struct pp_pool_stat stat = { .struct_size = sizeof(stat) };
-	struct fixture fixture;
+	struct {
+		struct pp_pool_stat stat;
+		uint64_t newer;
+	} extended = { .stat = { .struct_size = sizeof(extended) }, .newer = 1 };
+	struct scripted_fixture fixture;
 
 	(void)state;
-	open_fixture(&fixture, script_stat, NULL);
+	scripted_fixture_open(&fixture, script_stat, NULL);
 	assert_int_equal(pp_pool_stat(fixture.pool, &stat), 0);
 	assert_int_equal(stat.struct_size, sizeof(stat));
 	assert_int_equal(stat.size_bytes, 100);
@@ -332,11 +303,17 @@ static void test_pool_stat_fills_what_the_caller_knows(void **state)
 	assert_int_equal(stat.size_bytes, 100);
 	assert_true(stat.free_bytes == UINT64_C(0xeeeeeeeeeeeeeeee));
 
+	/* One of a newer header: what this library can't tell is 0. */
+	assert_int_equal(pp_pool_stat(fixture.pool, &extended.stat), 0);
+	assert_int_equal(extended.stat.struct_size, sizeof(extended));
+	assert_int_equal(extended.stat.size_bytes, 100);
+	assert_int_equal(extended.newer, 0);
+
 	stat.struct_size = 0;
 	assert_int_equal(pp_pool_stat(fixture.pool, &stat), -EINVAL);
 	assert_int_equal(pp_pool_stat(NULL, &stat), -EINVAL);
 	assert_int_equal(pp_pool_stat(fixture.pool, NULL), -EINVAL);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 /* The end. */
@@ -354,11 +331,11 @@ static void script_hang_up(struct scripted *daemon, void *data)
 
 static void test_pool_memory_outlives_the_connection(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	uint8_t *addr;
 
 	(void)state;
-	open_fixture(&fixture, script_hang_up, NULL);
+	scripted_fixture_open(&fixture, script_hang_up, NULL);
 	addr = pp_alloc_pages(fixture.pool, 0, 0);
 	assert_non_null(addr);
 	memset(addr, 0x5a, PP_PAGE_SIZE);
@@ -369,7 +346,7 @@ static void test_pool_memory_outlives_the_connection(void **state)
 	addr[0] = 1;
 	assert_int_equal(pp_to_offset(fixture.pool, addr), 0);
 	assert_null(pp_pool_close(fixture.pool));
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 static void script_fork(struct scripted *daemon, void *data)
@@ -386,7 +363,7 @@ static void script_fork(struct scripted *daemon, void *data)
 	scripted_goodbye(daemon);
 }
 
-static void run_fork_child(struct fixture *fixture, uint8_t *addr)
+static void run_fork_child(struct scripted_fixture *fixture, uint8_t *addr)
 {
 	struct pp_pool_stat stat = { .struct_size = sizeof(stat) };
 	struct pp_pool *pool = NULL;
@@ -413,13 +390,13 @@ static void run_fork_child(struct fixture *fixture, uint8_t *addr)
 
 static void test_pool_child_of_a_fork_only_cleans_up(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	uint8_t *addr;
 	int status;
 	pid_t pid;
 
 	(void)state;
-	open_fixture(&fixture, script_fork, NULL);
+	scripted_fixture_open(&fixture, script_fork, NULL);
 	addr = pp_alloc_pages(fixture.pool, 0, 0);
 	assert_non_null(addr);
 	addr[0] = 0x5a;
@@ -430,7 +407,7 @@ static void test_pool_child_of_a_fork_only_cleans_up(void **state)
 	assert_int_equal(status, 0);
 	assert_int_equal(addr[1], 0xc1);
 	assert_int_equal(pp_free_pages(fixture.pool, addr, 0), 0);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 /* The lock of the pools is held by a thread that the child does not have. */
@@ -456,14 +433,14 @@ static void *run_open(void *data)
 
 static void test_pool_child_of_a_fork_amid_a_call_does_not_hang(void **state)
 {
-	struct fixture fixture;
+	struct scripted_fixture fixture;
 	pthread_t thread;
 	void *error;
 	int status;
 	pid_t pid;
 
 	(void)state;
-	connect_fixture(&fixture, script_fork_amid_call, NULL);
+	scripted_fixture_connect(&fixture, script_fork_amid_call, NULL);
 	assert_int_equal(pthread_create(&thread, NULL, run_open, fixture.client), 0);
 	scripted_await(&fixture.daemon);
 	pid = fork();
@@ -479,7 +456,7 @@ static void test_pool_child_of_a_fork_amid_a_call_does_not_hang(void **state)
 	scripted_go(&fixture.daemon);
 	pthread_join(thread, &error);
 	assert_int_equal((intptr_t)error, -ENOENT);
-	close_fixture(&fixture);
+	scripted_fixture_close(&fixture);
 }
 
 int main(void)
