@@ -37,7 +37,7 @@ all_ldflags = -pthread $(SANITIZERS) -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLA
 pkg_libs = $(shell $(PKG_CONFIG) --libs $(1))
 
 LIBS_PROTO = $(call pkg_libs,libprotobuf-c)
-LIBS_SERVICE = $(call pkg_libs,libevent_core libevent_pthreads libsystemd numa inih)
+LIBS_SERVICE = $(call pkg_libs,libevent_core libsystemd numa inih)
 LIBS_CLI = $(call pkg_libs,smartcols jansson)
 LIBS_TEST = $(call pkg_libs,cmocka jansson)
 
@@ -246,6 +246,13 @@ install_files = $(if $(strip $(3)),$(INSTALL) -d $(DESTDIR)$(strip $(2)) && \
 configure = sed -e 's,@PREFIX@,$(PREFIX),g' -e 's,@LIBDIR@,$(LIBDIR),g' \
 	-e 's,@VERSION@,$(VERSION),g' -e 's,/usr/sbin/,$(PREFIX)/sbin/,g'
 
+# A page of the library tells of several functions; each other name leads to it.
+MAN3 = $(DESTDIR)$(PREFIX)/share/man/man3
+install_other_names = for source in docs/man/*.3.scd; do page=$$(basename $$source .scd); \
+	for name in $$(sed -n '/^\# NAME/,/ - /s/ - .*//p' $$source | tr -d ,); do \
+		[ $$name.3 = $$page ] || echo ".so man3/$$page" >$(MAN3)/$$name.3; \
+	done; done
+
 SYSTEMD_UNITS := $(call sorted,systemd/*.service systemd/*.socket)
 MANUAL_SECTIONS := $(sort $(patsubst .%,%,$(suffix $(MANUALS))))
 
@@ -267,6 +274,7 @@ install: all
 	$(Q)$(call install_files,644,$(PREFIX)/lib/tmpfiles.d,$(call sorted,systemd/tmpfiles.d/*.conf))
 	$(Q)$(foreach section,$(MANUAL_SECTIONS),$(call install_files,644,\
 		$(PREFIX)/share/man/man$(section),$(filter %.$(section),$(MANUALS))) &&) :
+	$(Q)$(install_other_names)
 	$(Q)$(INSTALL) -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(Q)$(INSTALL) -m 644 client/cli/completion/pagepoolctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pagepoolctl
@@ -292,7 +300,7 @@ COMPILED := $(CORE_OBJS) $(PROTO_OBJS) $(DAEMON_OBJS) $(LIB_OBJS) $(CLI_MAIN) $(
 #? make demo         two processes pass frames through shared pages; prints the rate
 #? make check        every test; ends with how many passed, failed and were skipped;
 #?                   TESTS='test_frame% check-%' or EXCEPT=test_install.sh for some of them
-#? make bench        measure, with spread and ratios; BENCH=core|wire|client for a part
+#? make bench        measure, with spread and ratios; BENCH=core|wire for a part
 #? make install      to PREFIX (/usr/local), below DESTDIR if that is set
 #? make fuzz         fuzz what reads foreign bytes, FUZZ_SECONDS (60) each
 #? make lint         formatting and static checks; `make format` mends the formatting

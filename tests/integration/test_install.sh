@@ -48,6 +48,13 @@ exported=$(nm --dynamic --defined-only --extern-only "$root/$lib/libpagepool.so.
 	sed -n 's/.* T \([^@]*\).*/\1/p' | sort)
 mapped=$(sed -n 's/^[[:space:]]*\(pp_[a-z_0-9]*\);.*/\1/p' client/lib/libpagepool.map | sort)
 [[ -n $mapped && $exported == "$mapped" ]] || fail "exported, but not as the map says: $exported"
+# Each function has a manual page, of its own or one that leads to where it is told of.
+man3=$root/usr/share/man/man3
+for name in $mapped; do
+	read -r word target <"$man3/$name.3" || fail "no manual page: $name(3)"
+	[[ ${word:-} == .so ]] || target=man3/$name.3
+	grep -q -e "$name" "$root/usr/share/man/$target" || fail "$target does not tell of $name"
+done
 stray=$(nm --defined-only --extern-only "$root/$lib/libpagepool.a" | sed -n 's/.* T //p' |
 	grep -v '^pp_')
 [[ -z $stray ]] || fail "private names in libpagepool.a: $stray"
