@@ -261,7 +261,8 @@ static int read_file(struct parser *parser, const char *path)
 	parser->section = NULL;
 	error = inifile_read(path, &events, parser);
 	if (error)
-		fprintf(parser->messages, "%s: %s\n", path, strerror(-error));
+		fprintf(parser->messages, "%s: %s\n", path,
+			error == -ENOTSUP ? "not a regular file" : strerror(-error));
 	return error;
 }
 

@@ -8,7 +8,6 @@
 #include "service/service.h"
 
 #define CONFIG_DEFAULT_FILE "/etc/pagepool/pagepoold.conf"
-#define CONFIG_DEFAULT_POOL_BYTES (UINT64_C(256) << 20)
 
 /*
  * Reads `path`, then all *.conf of conf.d beside it in the order of their names; NULL is the

@@ -8,6 +8,7 @@
  */
 
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -85,9 +86,9 @@ static int serve(const struct service_config *config, const char *path)
 	if (path)
 		log_info("configuration: %s", path);
 	else
-		log_info("no configuration file: pool '%s' of %llu MiB a node, for uid %u",
-			 config->pools[0].name, (unsigned long long)CONFIG_DEFAULT_POOL_BYTES >> 20,
-			 geteuid());
+		log_info("no configuration file: pool '%s' of %" PRIu64 " MiB a node, for uid %u",
+			 config->pools[0].name, config->pools[0].size.bytes >> 20,
+			 (unsigned)geteuid());
 	return service_run(config) < 0 ? EXIT_FAILED : EXIT_OK;
 }
 

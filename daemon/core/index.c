@@ -37,6 +37,7 @@
  *
  * What is avoided: lists through the pages' metadata (a cache miss a neighbour), orders stored a
  * page (they would have to be right after a crash), branches that depend on how a leaf is filled.
+ * A free is mostly a wait for the cache, so it is kept short: the processor then waits for several.
  */
 
 #include <assert.h>
@@ -274,10 +275,12 @@ static inline void level_give(struct index *index, unsigned i, uint32_t unit, un
 	level->leaves[leaf] = old | mask;
 	if (leaf == level->open)
 		return;
-	if (!old)
-		set_class(level, leaf, order + 1);
-	else if (!(~(old | mask) & leaf_mask(unit, level->leaf_classes[leaf])))
+	if (!old) {
+		level->leaf_classes[leaf] = (uint8_t)(order + 1);
+		file_add(level, leaf, order + 1);
+	} else if (!(~(old | mask) & leaf_mask(unit, level->leaf_classes[leaf]))) {
 		level_raise(index, i, unit, order);
+	}
 }
 
 /* Sets any bits of a leaf. */
@@ -295,15 +298,20 @@ static void level_give_mask(struct index *index, unsigned i, uint32_t leaf, uint
 		level_file(index, i, leaf, class);
 }
 
-void index_give(struct index *index, uint32_t pfn, unsigned order)
+static __attribute__((noinline)) void give_large(struct index *index, uint32_t pfn, unsigned order)
 {
 	unsigned i = index_level_of(order);
 
+	level_give(index, i, pfn >> i * INDEX_LEVEL_SHIFT, index_order_within(order));
+}
+
+void index_give(struct index *index, uint32_t pfn, unsigned order)
+{
 	index->nr_free += UINT32_C(1) << order;
-	if (i == 0)
+	if (order <= LEAF_ORDER_MAX)
 		level_give(index, 0, pfn, order);
 	else
-		level_give(index, i, pfn >> i * INDEX_LEVEL_SHIFT, index_order_within(order));
+		give_large(index, pfn, order);
 }
 
 void index_give_pages(struct index *index, uint32_t base, uint64_t mask, uint32_t nr_pages)
@@ -433,19 +441,28 @@ static bool index_settle(struct index *index, unsigned below)
 	return settled;
 }
 
-uint32_t index_take(struct index *index, unsigned order)
+static __attribute__((noinline)) uint32_t take_large(struct index *index, unsigned order)
 {
 	unsigned i = index_level_of(order), within = index_order_within(order);
-	uint32_t unit;
+	uint32_t unit = level_take(index, i, within);
 
-	assert(order <= index->max_order);
-	unit = level_take(index, i, within);
 	if (unit == PAGE_NONE && index_settle(index, i))
 		unit = level_take(index, i, within);
-	if (unit == PAGE_NONE)
-		return PAGE_NONE;
-	index->nr_free -= UINT32_C(1) << order;
-	return unit << i * INDEX_LEVEL_SHIFT;
+	return unit == PAGE_NONE ? PAGE_NONE : unit << i * INDEX_LEVEL_SHIFT;
+}
+
+uint32_t index_take(struct index *index, unsigned order)
+{
+	uint32_t pfn;
+
+	assert(order <= index->max_order);
+	if (order <= LEAF_ORDER_MAX)
+		pfn = level_take(index, 0, order);
+	else
+		pfn = take_large(index, order);
+	if (pfn != PAGE_NONE)
+		index->nr_free -= UINT32_C(1) << order;
+	return pfn;
 }
 
 uint64_t index_take_pages(struct index *index, size_t count, uint32_t *ret_base)

@@ -9,6 +9,7 @@
  * what is not, is a bug of ours. Not thread-safe.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,15 +33,15 @@ struct index_classes {
 
 struct index_level {
 	uint64_t *leaves;            /* nr_leaves + 1; the last is always zero */
-	uint8_t *leaf_classes;       /* but for the open leaf, where it says nothing */
+	uint8_t *leaf_classes;       /* the open leaf counts as empty */
 	struct index_classes *files; /* a bit a leaf: it is in that class */
 	struct index_classes *sums;  /* a bit a word of files: it is not zero */
 	struct index_classes *tops;  /* a bit a word of sums, likewise; at most 16 lines */
 	uint32_t nr_leaves;
 	uint32_t open; /* the leaf in no file; nr_leaves: none */
 	uint32_t nr_tops;
-	uint8_t classes;   /* bit c: some leaf is filed in class c */
-	uint8_t better;    /* bit c: a leaf of class c would be preferred to the open one */
+	uint8_t classes;   /* bit c: some leaf is filed under class c */
+	uint8_t better;    /* bit c: leaves of class c go before the open one, as last seen */
 	uint8_t order_max; /* of a block at this level: 5, or less at the top */
 	uint8_t class_max; /* INDEX_CLASS_FULL, but at the top, where nothing is handed up */
 };
@@ -98,8 +99,12 @@ void index_claim(struct index *index, uint32_t pfn, unsigned order);
 /* Which of the 64 pages from `base` on, a multiple of 64, are free. */
 uint64_t index_free_pages(const struct index *index, uint32_t base);
 
-/* Free blocks by order. */
-void index_count(const struct index *index, uint64_t ret_nr_blocks[PAGE_NR_ORDERS]);
+/*
+ * Counts free blocks by order, looking at no more than max_leaves leaves a call. *cursor starts at
+ * 0 and is the caller's to keep between calls, as nr_blocks is. True when all are counted.
+ */
+bool index_count(const struct index *index, uint32_t max_leaves, uint32_t *cursor,
+		 uint64_t nr_blocks[PAGE_NR_ORDERS]);
 
 /* The order of the largest free block, or -1. */
 int index_largest(const struct index *index);

@@ -56,7 +56,7 @@ struct byte_counts {
  * order, the fewer bits can be set, so the first steps of the counting are done already: runs of
  * order 3 and more are at most one a byte.
  */
-static void count_leaf(struct byte_counts *counts, uint64_t leaf)
+static inline void count_leaf(struct byte_counts *counts, uint64_t leaf)
 {
 	const uint64_t pairs = UINT64_C(0x3333333333333333);
 	const uint64_t nibbles = UINT64_C(0x0f0f0f0f0f0f0f0f);
@@ -70,10 +70,12 @@ static void count_leaf(struct byte_counts *counts, uint64_t leaf)
 	counts->of[1] += (sum + (sum >> 4)) & nibbles;
 	runs = leaf_join(runs, 1);
 	counts->of[2] += (runs + (runs >> 4)) & nibbles;
-	for (unsigned order = 3; order <= LEAF_ORDER_MAX; order++) {
-		runs = leaf_join(runs, order - 1);
-		counts->of[order] += runs;
-	}
+	runs = leaf_join(runs, 2);
+	counts->of[3] += runs;
+	runs = leaf_join(runs, 3);
+	counts->of[4] += runs;
+	runs = leaf_join(runs, 4);
+	counts->of[5] += runs;
 }
 
 static void add_counts(const struct byte_counts *counts, uint64_t ret_nr_runs[LEAF_ORDER_MAX + 1])
@@ -91,8 +93,8 @@ struct carried {
 };
 
 /* A leaf as it would be, and zero for one that is, or would be, handed up. */
-static uint64_t surveyed_leaf(const struct index *index, unsigned i, const struct carried *carried,
-			      uint32_t leaf)
+static inline uint64_t surveyed_leaf(const struct index *index, unsigned i,
+				     const struct carried *carried, uint32_t leaf)
 {
 	uint64_t word = index->levels[i].leaves[leaf];
 
@@ -125,44 +127,64 @@ static struct carried carry_on(const struct index *index, unsigned i, const stru
 	return next;
 }
 
-/* Free runs of each order at one level. */
-static void count_level(const struct index *index, unsigned i, const struct carried *carried,
-			uint64_t ret_nr_runs[LEAF_ORDER_MAX + 1])
+/* Adds the free runs of each order in some leaves of a level. */
+static void count_runs(const struct index *index, unsigned i, const struct carried *carried,
+		       uint32_t leaf, uint32_t end, uint64_t nr_runs[LEAF_ORDER_MAX + 1])
 {
-	uint32_t nr_leaves = index->levels[i].nr_leaves;
-
-	memset(ret_nr_runs, 0, (LEAF_ORDER_MAX + 1) * sizeof(*ret_nr_runs));
-	for (uint32_t leaf = 0; leaf < nr_leaves;) {
+	while (leaf < end) {
 		struct byte_counts counts = { .of = { 0 } };
 
-		for (unsigned n = 0; n < BATCH_LEAVES && leaf < nr_leaves; n++, leaf++) {
+		for (unsigned n = 0; n < BATCH_LEAVES && leaf < end; n++, leaf++) {
 			uint64_t word = surveyed_leaf(index, i, carried, leaf);
 
 			if (word)
 				count_leaf(&counts, word);
 		}
-		add_counts(&counts, ret_nr_runs);
+		add_counts(&counts, nr_runs);
 	}
 }
 
-/* A run that is half of a run of the next order is no block of its own. */
-void index_count(const struct index *index, uint64_t ret_nr_blocks[PAGE_NR_ORDERS])
+/* The same in blocks: a run that is half of a run of the next order is no block of its own. */
+static void count_blocks(const struct index *index, unsigned i, const struct carried *carried,
+			 uint32_t leaf, uint32_t end, uint64_t nr_blocks[PAGE_NR_ORDERS])
+{
+	uint64_t nr_runs[LEAF_ORDER_MAX + 1] = { 0 };
+	unsigned first = i * INDEX_LEVEL_SHIFT;
+
+	count_runs(index, i, carried, leaf, end, nr_runs);
+	for (unsigned k = 0; k <= LEAF_ORDER_MAX && first + k <= index->max_order; k++) {
+		nr_blocks[first + k] += nr_runs[k];
+		if (k < LEAF_ORDER_MAX && first + k < index->max_order)
+			nr_blocks[first + k] -= 2 * nr_runs[k + 1];
+	}
+}
+
+/* The cursor numbers the leaves of all levels, from the lowest level on. */
+bool index_count(const struct index *index, uint32_t max_leaves, uint32_t *cursor,
+		 uint64_t nr_blocks[PAGE_NR_ORDERS])
 {
 	struct carried carried = { .nr = 0 };
+	uint32_t below = 0; /* leaves of the levels below */
 
-	memset(ret_nr_blocks, 0, PAGE_NR_ORDERS * sizeof(*ret_nr_blocks));
+	if (*cursor == 0)
+		memset(nr_blocks, 0, PAGE_NR_ORDERS * sizeof(*nr_blocks));
 	for (unsigned i = 0; i <= index->top; i++) {
-		uint64_t nr_runs[LEAF_ORDER_MAX + 1];
-		unsigned first = i * INDEX_LEVEL_SHIFT;
+		uint32_t end = below + index->levels[i].nr_leaves;
 
-		count_level(index, i, &carried, nr_runs);
-		for (unsigned k = 0; k <= LEAF_ORDER_MAX && first + k <= index->max_order; k++) {
-			ret_nr_blocks[first + k] = nr_runs[k];
-			if (k < LEAF_ORDER_MAX && first + k < index->max_order)
-				ret_nr_blocks[first + k] -= 2 * nr_runs[k + 1];
+		if (*cursor < end) {
+			uint32_t n = end - *cursor < max_leaves ? end - *cursor : max_leaves;
+
+			count_blocks(index, i, &carried, *cursor - below, *cursor - below + n,
+				     nr_blocks);
+			*cursor += n;
+			max_leaves -= n;
 		}
+		if (*cursor < end)
+			return false;
+		below = end;
 		carried = carry_on(index, i, &carried);
 	}
+	return true;
 }
 
 static int largest_in(const struct index_level *level, uint64_t word)

@@ -320,9 +320,10 @@ const struct zone_counters *zone_counters(const struct zone *zone)
 	return &zone->counters;
 }
 
-void zone_count_free(const struct zone *zone, uint64_t ret_nr_blocks[PAGE_NR_ORDERS])
+bool zone_count_free(const struct zone *zone, uint32_t max_pages, uint32_t *cursor,
+		     uint64_t nr_blocks[PAGE_NR_ORDERS])
 {
-	index_count(&zone->index, ret_nr_blocks);
+	return index_count(&zone->index, max_pages / LEAF_UNITS + 1, cursor, nr_blocks);
 }
 
 int zone_largest_free(const struct zone *zone)

@@ -165,8 +165,14 @@ unsigned zone_max_order(const struct zone *zone);
 uint64_t zone_held_pages(const struct zone *zone, unsigned slot);
 const struct zone_counters *zone_counters(const struct zone *zone);
 
-/* Free blocks by order. Takes as long as a walk over the index, about 0.1 ms for 64 GiB. */
-void zone_count_free(const struct zone *zone, uint64_t ret_nr_blocks[PAGE_NR_ORDERS]);
+/*
+ * Counts free blocks by order, looking at the index of no more than about max_pages a call: 8 GiB
+ * take up to 0.3 ms. *cursor starts at 0 and is the caller's to keep between calls, as nr_blocks
+ * is. True when all are counted. If the zone changes between calls, the sum is that of no one
+ * moment.
+ */
+bool zone_count_free(const struct zone *zone, uint32_t max_pages, uint32_t *cursor,
+		     uint64_t nr_blocks[PAGE_NR_ORDERS]);
 
 /* The order of the largest free block, or -1. */
 int zone_largest_free(const struct zone *zone);

@@ -8,7 +8,11 @@
  *
  * The others become a struct prepare, which goes one way through at most three stages:
  *
- *   wait for chunks  ->  zero, here if it is little or on a helper thread  ->  request->done
+ *   wait for chunks  ->  zero on a helper thread  ->  request->done
+ *
+ * However little there is to zero, the loop does not: see segment.c for how long a client can make
+ * that take. A job zeroes a few MiB and then goes to the end of the queue, so that a grant of one
+ * page does not wait behind the zeroing of a GiB.
  *
  * Zeroing before the chunk is committed would let the zeroing itself run out of memory; telling the
  * client before the zeroing would show it another uid's data. A failure at any stage ends in done
@@ -30,8 +34,7 @@
 #include "service/segment.h"
 #include "service/worker.h"
 
-/* About 70 µs of zeroing, on the loop; a job's round trip costs as much. */
-#define INLINE_ZERO_PAGES_MAX 64u
+#define ZERO_JOB_PAGES_MAX 2048u /* 8 MiB: a few milliseconds */
 
 struct backing {
 	struct segment segment;
@@ -51,7 +54,9 @@ struct prepare {
 	struct backing_request *request;
 	uid_t uid;
 	struct scrub_list to_zero;
-	int zero_error; /* the helper thread's */
+	size_t next_extent;       /* of to_zero; this and the following are the helper thread's */
+	uint32_t nr_pages_zeroed; /* of that extent */
+	int zero_error;
 	struct prepare *next, **link;
 };
 
@@ -122,38 +127,6 @@ void backing_commit_all(struct backing *backing, void (*done)(int error, void *d
 	commit_all(&backing->commit, done, data);
 }
 
-/* Zeroing. */
-
-static int zero_list(const struct segment *segment, const struct scrub_list *list)
-{
-	int error = 0;
-
-	for (size_t i = 0; i < list->nr_extents && !error; i++)
-		error = segment_zero(segment, list->extents[i].pfn * PAGE_BYTES,
-				     list->extents[i].nr_pages * PAGE_BYTES);
-	return error;
-}
-
-/*
- * Zeroing memory that may not be committed (with commit = touch) is slow where a page is huge: it
- * is populated first.
- */
-static bool is_zeroed_inline(const struct backing *backing, const struct scrub_list *list)
-{
-	return list->nr_pages <= INLINE_ZERO_PAGES_MAX &&
-	       (backing->commit_policy != SERVICE_COMMIT_TOUCH ||
-		backing->segment.page_bytes == PAGE_BYTES);
-}
-
-static int zero_now(struct backing *backing, const struct scrub_list *list, uid_t uid)
-{
-	int error = zero_list(&backing->segment, list);
-
-	if (!error)
-		scrub_finish(&backing->scrub, list, uid);
-	return error;
-}
-
 /* The stages of a request that can't be done at once. */
 
 static void finish_prepare(struct prepare *prepare, int error)
@@ -164,33 +137,64 @@ static void finish_prepare(struct prepare *prepare, int error)
 	request->done(request, error ? -ENOMEM : 0);
 }
 
+static int zero_pages(const struct backing *backing, uint64_t pfn, uint32_t nr_pages)
+{
+	/* With touch, what nobody touched is not to be paid for. */
+	if (backing->commit_policy == SERVICE_COMMIT_TOUCH)
+		return segment_zero_sparse(&backing->segment, pfn * PAGE_BYTES,
+					   nr_pages * PAGE_BYTES);
+	return segment_zero(&backing->segment, pfn * PAGE_BYTES, nr_pages * PAGE_BYTES);
+}
+
+static bool is_zeroed(const struct prepare *prepare)
+{
+	return prepare->next_extent == prepare->to_zero.nr_extents;
+}
+
 static void run_zero_job(struct worker_job *job)
 {
 	struct prepare *prepare = (struct prepare *)job;
+	uint32_t nr_left = ZERO_JOB_PAGES_MAX;
 
-	prepare->zero_error = zero_list(&prepare->backing->segment, &prepare->to_zero);
+	while (nr_left > 0 && !is_zeroed(prepare) && !prepare->zero_error) {
+		const struct scrub_extent *extent = &prepare->to_zero.extents[prepare->next_extent];
+		uint32_t nr_pages = extent->nr_pages - prepare->nr_pages_zeroed;
+
+		if (nr_pages > nr_left)
+			nr_pages = nr_left;
+		prepare->zero_error = zero_pages(prepare->backing,
+						 extent->pfn + prepare->nr_pages_zeroed, nr_pages);
+		nr_left -= nr_pages;
+		prepare->nr_pages_zeroed += nr_pages;
+		if (prepare->nr_pages_zeroed == extent->nr_pages) {
+			prepare->next_extent++;
+			prepare->nr_pages_zeroed = 0;
+		}
+	}
 }
 
 static void finish_zero_job(struct worker_job *job)
 {
 	struct prepare *prepare = (struct prepare *)job;
+	struct backing *backing = prepare->backing;
 
+	if (!prepare->zero_error && !is_zeroed(prepare)) {
+		worker_pool_submit(backing->workers, job);
+		return;
+	}
 	if (!prepare->zero_error)
-		scrub_finish(&prepare->backing->scrub, &prepare->to_zero, prepare->uid);
+		scrub_finish(&backing->scrub, &prepare->to_zero, prepare->uid);
 	finish_prepare(prepare, prepare->zero_error);
 }
 
 static void finish_commit_wait(struct commit_wait *wait)
 {
 	struct prepare *prepare = (struct prepare *)((char *)wait - offsetof(struct prepare, wait));
-	struct backing *backing = prepare->backing;
 
-	if (wait->error)
+	if (wait->error || is_zeroed(prepare))
 		finish_prepare(prepare, wait->error);
-	else if (is_zeroed_inline(backing, &prepare->to_zero))
-		finish_prepare(prepare, zero_now(backing, &prepare->to_zero, prepare->uid));
 	else
-		worker_pool_submit(backing->workers, &prepare->zero_job);
+		worker_pool_submit(prepare->backing->workers, &prepare->zero_job);
 }
 
 static struct prepare *prepare_new(struct backing *backing, struct backing_request *request,
@@ -298,11 +302,8 @@ static int prepare_walk(struct backing *backing, struct extent_walk walk, uid_t 
 	int error;
 
 	error = survey(backing, walk, uid, &is_committed, &to_zero);
-	if (!error && is_committed && is_zeroed_inline(backing, &to_zero)) {
-		error = to_zero.nr_pages > 0 ? zero_now(backing, &to_zero, uid) : 0;
-		scrub_list_deinit(&to_zero);
-		return error ? -ENOMEM : 0;
-	}
+	if (!error && is_committed && to_zero.nr_extents == 0)
+		return 0;
 	prepare = error ? NULL : prepare_new(backing, request, uid, &to_zero);
 	if (!prepare) {
 		scrub_list_deinit(&to_zero);

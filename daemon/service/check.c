@@ -4,8 +4,10 @@
  *
  * A check walks all zones of all pools and lets the core compare index and ledger, so many pages a
  * round of the loop; the zones may change in between. A zone with a fault is not read further: the
- * first fault of a zone says where to look, what follows it is mostly its echo. Few checks may run
- * at a time, in turn; one whose client has gone ends at its next slice.
+ * first fault of a zone says where to look, what follows it is mostly its echo. A client may have
+ * one check running, so there are never more than clients and none can keep others from theirs.
+ * They run in turn, one slice of one of them a round; one whose client has gone ends at its next
+ * slice.
  */
 
 #include "service/check.h"
@@ -44,8 +46,8 @@ static void check_note_fault(struct check *check, const struct pools_pool *pool,
 {
 	const char *zone = pool->zones[check->zone].name;
 
-	log_error("check: pool '%s' %s page %" PRIu32 ": %s", pool->config->name, zone, fault->pfn,
-		  fault->what);
+	log_print_caused(LOG_ERR, "check: pool '%s' %s page %" PRIu32 ": %s", pool->config->name,
+			 zone, fault->pfn, fault->what);
 	if (check->nr_faults++ == 0)
 		snprintf(check->first, sizeof(check->first), "pool '%s' %s page %" PRIu32 ": %s",
 			 pool->config->name, zone, fault->pfn, fault->what);
@@ -73,11 +75,11 @@ static bool check_slice(struct check *check, const struct pools *pools)
 	return check->pool == pools->nr_pools;
 }
 
-static void check_finish(struct checks *checks, struct check *check)
+static void check_finish(struct check *check)
 {
 	struct message reply = { .error = "", .type = MESSAGE_CHECK_RESULT };
 
-	checks->nr_running--;
+	check->later.client->has_check = false;
 	reply.u.check_result.pages = check->nr_pages;
 	reply.u.check_result.faults = check->nr_faults;
 	reply.u.check_result.first = check->first;
@@ -93,7 +95,7 @@ static void checks_on_task(void *data)
 
 	TAILQ_REMOVE(&checks->running, check, link);
 	if (client_later_is_orphan(&check->later) || check_slice(check, checks->pools))
-		check_finish(checks, check);
+		check_finish(check);
 	else
 		TAILQ_INSERT_TAIL(&checks->running, check, link);
 	if (!TAILQ_EMPTY(&checks->running))
@@ -125,15 +127,15 @@ enum dispatch_result handler_check(struct call *call, const struct message *requ
 {
 	struct checks *checks = &call->service->checks;
 
-	if (checks->nr_running == CHECKS_MAX)
+	if (call->client->has_check)
 		return handler_refuse(call, reply, MESSAGE_STATUS_LIMIT,
-				      "%u checks are running already", CHECKS_MAX);
+				      "a check of this client is running already");
 	struct check *check = calloc(1, sizeof(*check));
 	if (!check)
 		return handler_refuse(call, reply, MESSAGE_STATUS_NO_MEMORY,
 				      "the daemon has no memory for a check");
 
-	checks->nr_running++;
+	call->client->has_check = true;
 	client_later_begin(call->client, request->id, &check->later);
 	TAILQ_INSERT_TAIL(&checks->running, check, link);
 	loop_task_schedule(checks->task);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Checks of ledgers against indexes while the daemon serves, a slice a round of the loop. */
+/* Checks of ledgers against indexes while the daemon serves, a slice a round, one a client. */
 
 #include <sys/queue.h>
 
@@ -10,12 +10,9 @@ struct loop;
 struct loop_task;
 struct pools;
 
-#define CHECKS_MAX 4u /* at a time */
-
 struct checks {
 	struct pools *pools; /* borrowed */
 	struct loop_task *task;
-	unsigned nr_running;
 	TAILQ_HEAD(checks_list, check) running;
 };
 

@@ -79,10 +79,10 @@ static void client_on_closed(void *data, const char *why)
 
 	/* Before hello it costs a stranger nothing: that is no line in everybody's log. */
 	if (why)
-		log_print(client->state == CLIENT_NEW ? LOG_DEBUG : LOG_NOTICE,
-			  "client %u '%s' (pid %d, uid %u): connection dropped: %s", client->slot,
-			  client->name, (int)client->peer.credentials.pid,
-			  (unsigned)client->peer.credentials.uid, why);
+		log_print_caused(client->state == CLIENT_NEW ? LOG_DEBUG : LOG_NOTICE,
+				 "client %u '%s' (pid %d, uid %u): connection dropped: %s",
+				 client->slot, client->name, (int)client->peer.credentials.pid,
+				 (unsigned)client->peer.credentials.uid, why);
 	client_drop_session(client);
 	if (client->state == CLIENT_LIVE) {
 		slot_table_set_state(&client->clients->slots, client->slot, SLOT_QUARANTINED);
@@ -129,21 +129,20 @@ static int client_connect(struct client *client, int fd)
 			   client, &client->pidfd_io);
 }
 
-int client_new(struct clients *clients, int fd, struct client **ret)
+int client_new(struct clients *clients, int fd, struct peer *peer, struct client **ret)
 {
 	struct client *client = calloc(1, sizeof(*client));
-	int error = client ? 0 : -ENOMEM;
-
-	if (client) {
-		client->clients = clients;
-		client->connected_ms = loop_now_ms(clients->loop);
-		client->peer = PEER_NULL;
-		error = peer_init(&client->peer, fd);
-	}
-	if (error < 0)
+	if (!client) {
+		peer_deinit(peer);
 		close(fd);
-	else
-		error = client_connect(client, fd);
+		return -ENOMEM;
+	}
+	client->clients = clients;
+	client->connected_ms = loop_now_ms(clients->loop);
+	client->peer = *peer;
+	*peer = PEER_NULL;
+
+	int error = client_connect(client, fd);
 	if (error < 0) {
 		client_free(client);
 		return error;
@@ -172,13 +171,16 @@ void client_check_time(struct client *client, uint64_t now_ms)
 		client_on_closed(client, why);
 		return;
 	}
+	if (client->session)
+		session_retry(client->session);
 	if (client->state == CLIENT_QUARANTINED && !client->is_told &&
 	    now_ms - client->hung_up_ms > CLIENT_QUARANTINE_TOLD_MS) {
 		client->is_told = true;
-		log_notice("client %u '%s' hung up but its process %d lives: %" PRIu64
-			   " KiB are in quarantine until it ends",
-			   client->slot, client->name, (int)client->peer.credentials.pid,
-			   client_held_pages(client) << (PAGE_SHIFT - 10));
+		log_print_caused(LOG_NOTICE,
+				 "client %u '%s' hung up but its process %d lives: %" PRIu64
+				 " KiB are in quarantine until it ends",
+				 client->slot, client->name, (int)client->peer.credentials.pid,
+				 client_held_pages(client) << (PAGE_SHIFT - 10));
 	}
 }
 
@@ -216,6 +218,11 @@ void client_reply(struct client *client, const struct message *reply, const int 
 	if (client->session &&
 	    (reply->status == MESSAGE_STATUS_PROTOCOL || reply->status == MESSAGE_STATUS_VERSION))
 		session_finish(client->session);
+}
+
+unsigned client_unread_fds(const struct client *client)
+{
+	return client->session ? session_unread_fds(client->session) : 0;
 }
 
 void client_welcome(struct client *client, const char *name)

@@ -51,6 +51,7 @@ struct client {
 	uint64_t hung_up_ms;       /* QUARANTINED since */
 	bool is_told;              /* its quarantine, to the log */
 	uint32_t opened;           /* bit a pool handle */
+	bool has_check;            /* one of it runs */
 	unsigned nr_laters;        /* requests that wait for their reply */
 	unsigned nr_grants;        /* those of them whose blocks helper threads work on */
 	struct survey *survey;     /* of zones, for a status that takes several rounds; owned */
@@ -66,11 +67,8 @@ struct later {
 	uint64_t id;
 };
 
-/*
- * Takes the socket, also on failure. 0, or a negative errno: -ESRCH when the process has ended.
- * For clients.c, which owns all clients.
- */
-int client_new(struct clients *clients, int fd, struct client **ret);
+/* Takes the socket and the peer, also on failure. For clients.c, which owns all clients. */
+int client_new(struct clients *clients, int fd, struct peer *peer, struct client **ret);
 /* Accepts NULL. Returns NULL. */
 struct client *client_free(struct client *client);
 /* Ends a connection that is overdue, tells the log of a quarantine. The client may be gone. */
@@ -85,6 +83,9 @@ void client_later_end(struct later *later, struct message *reply);
 /* Sends, and ends the connection after a reply that says it closes. */
 void client_reply(struct client *client, const struct message *reply, const int *fds,
 		  unsigned nr_fds);
+
+/* Descriptors that were sent to it, or are to be, and that it has perhaps not read. */
+unsigned client_unread_fds(const struct client *client);
 
 /* Hello was said and a slot was given. */
 void client_welcome(struct client *client, const char *name);

@@ -2,11 +2,13 @@
 /*
  * All clients.
  *
- * Every connection is charged to its user before anything is allocated for it, and the charge is
- * held until the client is gone, quarantine and sweep included: half of the places at most are one
- * user's, so none can lock the others out. Root and the daemon's own user may use all. A few
- * connections beyond the limit are let in, only so that their hello can be refused in words; floods
- * beyond those are closed at once.
+ * Who connects is asked of the kernel, and held against what that user has already, before anything
+ * else is made for a connection. It is charged to the user until the client is gone, quarantine and
+ * sweep included: half of the places at most are one user's, so none can lock the others out, and
+ * far fewer one's that may open no pool. Root and the daemon's own user may use all, and a few are
+ * kept for them, so that whoever looks after the daemon gets in. A few connections beyond the limit
+ * are let in, only so that their hello can be refused in words; floods beyond those are closed at
+ * once.
  *
  * Once a second, while there are clients, a tick looks for connections that are overdue and keeps
  * the service manager's status line true.
@@ -16,6 +18,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -29,9 +32,21 @@
 #include "service/state.h"
 
 #define CLIENTS_TICK_MS 1000u
-#define CLIENTS_FDS_EACH 2u       /* the socket and the pidfd */
-#define CLIENTS_FDS_A_ZONE 4u     /* segment, ledger, and what is opened of them */
-#define CLIENTS_FDS_RESERVED 128u /* the daemon's own, and those on their way to clients */
+#define CLIENTS_FDS_EACH 2u        /* the socket and the pidfd */
+#define CLIENTS_FDS_A_ZONE 4u      /* segment, ledger, and what is opened of them */
+#define CLIENTS_FDS_UNREAD_MAX 16u /* by one client, when a reply has fewer */
+#define CLIENTS_FDS_RESERVED 128u  /* the daemon's own, and those on their way to clients */
+
+/* One part in so many, and a little at least. */
+#define CLIENTS_KEPT_PART 16u     /* for root and the daemon's own user */
+#define CLIENTS_STRANGER_PART 16u /* for a user that may open no pool */
+#define CLIENTS_PART_MIN 2u
+#define CLIENTS_FDS_PART 4u /* of the descriptors that may be on their way, for one user */
+
+static unsigned clients_part(unsigned all, unsigned part)
+{
+	return all / part > CLIENTS_PART_MIN ? all / part : CLIENTS_PART_MIN;
+}
 
 static bool clients_is_exempt(uid_t uid)
 {
@@ -92,6 +107,16 @@ static unsigned clients_count_places(const struct pools *pools)
 	return (unsigned)places;
 }
 
+/* How many descriptors may be on their way to the clients of one user. */
+static unsigned clients_count_fds(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur > UINT_MAX)
+		return UINT_MAX / CLIENTS_FDS_PART;
+	return (unsigned)limit.rlim_cur / CLIENTS_FDS_PART;
+}
+
 static void clients_on_tick(void *data)
 {
 	struct clients *clients = data;
@@ -124,6 +149,7 @@ int clients_init(struct clients *clients, struct service *service, struct loop *
 	TAILQ_INIT(&clients->list);
 	clients->slots_ledger = LEDGER_MEMORY_NULL;
 	clients->nr_max = clients_count_places(&service->pools);
+	clients->nr_fds_max = clients_count_fds();
 	clients->arena.size_bytes = CODEC_ARENA_BYTES;
 	clients->arena.memory = malloc(CODEC_ARENA_BYTES);
 
@@ -157,31 +183,90 @@ void clients_deinit(struct clients *clients)
 	clients->loop = NULL;
 }
 
-static bool clients_has_room(struct clients *clients, uid_t uid)
+/* Those that this user may come into, others' clients included. */
+static unsigned clients_places(const struct clients *clients, uid_t uid)
 {
-	return clients->nr_clients < clients->nr_max + CLIENTS_NEW_MAX &&
-	       (clients_is_exempt(uid) ||
-		clients_of_uid(clients, uid) < CLIENTS_OF_UID_MAX + CLIENTS_NEW_MAX / 4);
+	unsigned nr_kept = clients_part(clients->nr_max, CLIENTS_KEPT_PART);
+
+	if (clients_is_exempt(uid))
+		return clients->nr_max;
+	return clients->nr_max > nr_kept ? clients->nr_max - nr_kept : 0;
+}
+
+static bool clients_may_open_any(const struct pools *pools, const struct access_peer *peer)
+{
+	for (unsigned i = 0; i < pools->nr_pools; i++) {
+		const struct service_pool_config *config = pools->pools[i].config;
+
+		if (access_list_allows(&config->access, peer) ||
+		    access_list_allows(&config->read_access, peer))
+			return true;
+	}
+	return false;
+}
+
+unsigned clients_share(const struct clients *clients, const struct access_peer *peer)
+{
+	if (clients_is_exempt(peer->uid))
+		return clients->nr_max;
+	if (clients_may_open_any(&clients->service->pools, peer))
+		return (clients->nr_max + 1) / 2;
+	return clients_part(clients->nr_max, CLIENTS_STRANGER_PART);
+}
+
+static bool clients_has_room(struct clients *clients, const struct access_peer *peer)
+{
+	return clients->nr_clients < clients_places(clients, peer->uid) + CLIENTS_NEW_MAX &&
+	       (clients_is_exempt(peer->uid) ||
+		clients_of_uid(clients, peer->uid) <
+			clients_share(clients, peer) + CLIENTS_NEW_MAX / 4);
+}
+
+/*
+ * The kernel counts the descriptors that we have sent and nobody has read, all clients' together,
+ * and refuses to send more than RLIMIT_NOFILE. So one connection gets a reply's worth, and one
+ * user's connections together a part of the whole.
+ */
+bool clients_allow_fds(const struct clients *clients, const struct client *client, unsigned nr_fds)
+{
+	uid_t uid = client->peer.credentials.uid;
+	unsigned nr_unread = client_unread_fds(client);
+	const struct client *other;
+
+	if (nr_unread > 0 && nr_unread + nr_fds > CLIENTS_FDS_UNREAD_MAX)
+		return false;
+	if (clients_is_exempt(uid))
+		return true;
+	TAILQ_FOREACH(other, &clients->list, link)
+	if (other != client && other->peer.credentials.uid == uid)
+		nr_unread += client_unread_fds(other);
+	return nr_unread == 0 || nr_unread + nr_fds <= clients->nr_fds_max;
+}
+
+static void clients_insert(struct clients *clients, struct client *client)
+{
+	TAILQ_INSERT_TAIL(&clients->list, client, link);
+	clients_charge(clients, client->peer.credentials.uid);
+	if (clients->nr_clients++ == 0)
+		loop_timer_start(clients->tick, CLIENTS_TICK_MS);
 }
 
 void clients_add(struct clients *clients, int fd)
 {
 	struct client *client;
+	struct peer peer = PEER_NULL;
 
-	int error = client_new(clients, fd, &client);
-	if (error < 0) {
-		if (error != -ESRCH)
-			log_warning("a connection is dropped: %s", strerror(-error));
-		return;
+	int error = peer_init(&peer, fd);
+	if (error == 0 && clients_has_room(clients, &peer.credentials)) {
+		error = client_new(clients, fd, &peer, &client);
+		if (error == 0)
+			clients_insert(clients, client);
+	} else {
+		peer_deinit(&peer);
+		close(fd);
 	}
-	if (!clients_has_room(clients, client->peer.credentials.uid)) {
-		client_free(client);
-		return;
-	}
-	TAILQ_INSERT_TAIL(&clients->list, client, link);
-	clients_charge(clients, client->peer.credentials.uid);
-	if (clients->nr_clients++ == 0)
-		loop_timer_start(clients->tick, CLIENTS_TICK_MS);
+	if (error < 0 && error != -ESRCH)
+		log_print_caused(LOG_WARNING, "a connection is dropped: %s", strerror(-error));
 }
 
 void clients_remove(struct clients *clients, struct client *client)
@@ -198,10 +283,12 @@ int clients_admit(struct clients *clients, struct client *client)
 	uid_t uid = peer->credentials.uid;
 	unsigned slot;
 
-	if (!clients_is_exempt(uid) && clients_of_uid(clients, uid) > CLIENTS_OF_UID_MAX)
+	if (!clients_is_exempt(uid) &&
+	    clients_of_uid(clients, uid) > clients_share(clients, &peer->credentials))
 		return CLIENTS_E_UID;
-	if (clients->slots.nr_used >= clients->nr_max ||
-	    slot_table_take(&clients->slots, peer->credentials.pid, uid, peer->start_time, &slot))
+	if (clients->slots.nr_used >= clients_places(clients, uid) ||
+	    slot_table_take(&clients->slots, peer->credentials.pid, uid, peer_start_time(peer),
+			    &slot))
 		return CLIENTS_E_FULL;
 	clients->by_slot[slot] = client;
 	clients->is_status_stale = true;

@@ -25,13 +25,12 @@ struct message;
 struct service;
 
 #define CLIENTS_NR_SLOTS WORD_NR_SLOTS
-#define CLIENTS_MAX (CLIENTS_NR_SLOTS - 1)   /* slot 0 is the daemon's */
-#define CLIENTS_OF_UID_MAX (CLIENTS_MAX / 2) /* but for root and the daemon's own user */
+#define CLIENTS_MAX (CLIENTS_NR_SLOTS - 1) /* slot 0 is the daemon's */
 /* Connections beyond the clients, so that one too many can be told so. */
 #define CLIENTS_NEW_MAX 64u
 
 enum clients_error {
-	CLIENTS_E_FULL = 1, /* no slot is left */
+	CLIENTS_E_FULL = 1, /* no slot is left, or only those that are kept for root */
 	CLIENTS_E_UID       /* this user has as many as it may */
 };
 
@@ -48,6 +47,7 @@ struct clients {
 	TAILQ_HEAD(clients_list, client) list;
 	unsigned nr_clients; /* in the list */
 	unsigned nr_max;     /* what the limit on descriptors allows */
+	unsigned nr_fds_max; /* unread by one user's clients */
 	struct client *by_slot[CLIENTS_NR_SLOTS];
 	struct slot_table slots;
 	struct ledger_memory slots_ledger;
@@ -72,6 +72,10 @@ int clients_admit(struct clients *clients, struct client *client);
 /* Takes the slot back; it must be DYING and hold nothing. */
 void clients_dismiss(struct clients *clients, struct client *client);
 
+/* How many of nr_max the peer's user may have. */
+unsigned clients_share(const struct clients *clients, const struct access_peer *peer);
+/* A reply with so many descriptors may be queued for the client: few of its user's are unread. */
+bool clients_allow_fds(const struct clients *clients, const struct client *client, unsigned nr_fds);
 /* Those with a slot. */
 unsigned clients_count(const struct clients *clients);
 /* Tells all that are connected. */

@@ -3,8 +3,8 @@
  * Commit: real memory before the grant, so that its lack is an error code and not SIGBUS.
  *
  * The segment is cut into chunks of 2 MiB, or of one huge page where those are larger. A chunk is
- * committed, in flight in one job, or neither. Committing 2 MiB of small pages takes over a
- * millisecond, so it is always a job on a helper thread; a job is a run of few chunks, so that
+ * committed, in flight in one job, or neither. Committing 2 MiB of small pages takes some
+ * milliseconds, so it is always a job on a helper thread; a job is a run of few chunks, so that
  * nobody waits long behind one that he does not need. Who needs a chunk that is in flight waits
  * for that job: no chunk is ever committed twice.
  *
@@ -40,7 +40,7 @@
 
 #define MIB (UINT64_C(1) << 20)
 #define CHUNK_BYTES_MIN (2 * MIB)
-#define JOB_BYTES_MAX (8 * MIB) /* at least one chunk; 5 ms of small pages */
+#define JOB_BYTES_MAX (8 * MIB) /* at least one chunk; 10 ms of small pages */
 #define WINDOW_BYTES_MAX (64 * MIB)
 #define ALL_JOBS_MAX 4u                             /* more only waits in the queue */
 #define MARGIN_BYTES (ALL_JOBS_MAX * JOB_BYTES_MAX) /* what other jobs may take meanwhile */

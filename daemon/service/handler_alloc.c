@@ -12,6 +12,7 @@
 #include "core/pool.h"
 #include "core/zone.h"
 #include "proto/message.h"
+#include "service/backing.h"
 #include "service/grant.h"
 #include "service/handlers.h"
 #include "service/state.h"
@@ -21,17 +22,15 @@ static bool handler_place(struct call *call, const struct pools_pool *pool,
 			  const struct message_placement *placement, struct pool_placement *ret,
 			  struct message *reply)
 {
-	unsigned zone = POOLS_NODE_NONE;
+	unsigned zone = 0;
 
 	if (placement->node < SERVICE_NODES_MAX)
-		zone = pool->zone_of_node[placement->node];
-	if (zone == POOLS_NODE_NONE && placement->bind) {
+		zone = pool->nearest_zones[placement->node];
+	if (placement->bind && backing_node(pool->zones[zone].backing) != placement->node) {
 		handler_refuse(call, reply, MESSAGE_STATUS_INVALID, "pool '%s' has no node %u",
 			       pool->config->name, placement->node);
 		return false;
 	}
-	if (zone == POOLS_NODE_NONE)
-		zone = 0;
 	ret->preferred = zone;
 	ret->allowed = placement->bind ? UINT64_C(1) << zone : UINT64_MAX;
 	return true;

@@ -34,10 +34,11 @@ enum dispatch_result handler_hello(struct call *call, const struct message *requ
 				      "this daemon has no room for another client, it has %u",
 				      clients_count(&call->service->clients));
 	case CLIENTS_E_UID:
-		return handler_refuse(call, reply, MESSAGE_STATUS_LIMIT,
-				      "uid %u has as many clients as one user may, %u",
-				      (unsigned)call->client->peer.credentials.uid,
-				      CLIENTS_OF_UID_MAX);
+		return handler_refuse(
+			call, reply, MESSAGE_STATUS_LIMIT,
+			"uid %u has as many clients as one user may, %u",
+			(unsigned)call->client->peer.credentials.uid,
+			clients_share(&call->service->clients, &call->client->peer.credentials));
 	}
 	client_welcome(call->client, request->u.hello.name);
 

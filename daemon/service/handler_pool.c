@@ -7,6 +7,9 @@
  * pool's index and the way it was opened, so opening twice gives the same handle, and what a handle
  * allows can be told from it alone. Closing takes only the right to name the pool; blocks stay held
  * until they are freed or the client ends.
+ *
+ * A descriptor that was sent counts against the daemon until it is received. So who does not read
+ * gets no more of them.
  */
 
 #include <stdarg.h>
@@ -124,10 +127,14 @@ enum dispatch_result handler_pool_open(struct call *call, const struct message *
 	if (!handler_allow_open(call, pool, read_only, reply))
 		return DISPATCH_REPLY;
 
+	if (!clients_allow_fds(&call->service->clients, call->client, pool->nr_zones))
+		return handler_refuse(call, reply, MESSAGE_STATUS_LIMIT,
+				      "too many descriptors were sent and not read");
+
 	int error = handler_open_segments(call, pool, read_only, segments);
 	if (error < 0) {
-		log_error("pool '%s': can't open a segment for client %u: %s", name,
-			  call->client->slot, strerror(-error));
+		log_print_caused(LOG_ERR, "pool '%s': can't open a segment for client %u: %s", name,
+				 call->client->slot, strerror(-error));
 		handler_close_segments(call);
 		return handler_refuse(call, reply, MESSAGE_STATUS_LIMIT,
 				      "the daemon can't open pool '%s' again: %s", name,

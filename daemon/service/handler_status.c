@@ -2,10 +2,10 @@
 /*
  * Requests that show how pools and zones stand.
  *
- * Counting the free blocks of a zone means reading its index, which for a large zone takes a good
- * part of a millisecond. So a status is gathered a few zones a round: what was learnt is kept with
- * the client, and the session gives the request again until all zones are known. Each zone's
- * numbers agree with each other; those of two zones may be a few rounds apart.
+ * Counting the free blocks of a zone means reading its index, which for a large zone takes
+ * milliseconds. So a status is gathered a few zones, or a part of one, a round: what was learnt is
+ * kept with the client, and the session gives the request again until all zones are known. Numbers
+ * that take several rounds may be of different moments.
  */
 
 #include <stdbool.h>
@@ -20,13 +20,14 @@
 #include "service/loop.h"
 #include "service/state.h"
 
-#define SURVEY_ROUND_PAGES (UINT64_C(1) << 23) /* 32 GiB: about 0.3 ms */
+#define SURVEY_ROUND_PAGES (UINT64_C(1) << 21) /* 8 GiB: up to 0.3 ms, when fragmented */
 
 _Static_assert(SERVICE_POOLS_MAX <= MESSAGE_POOLS_MAX, "all pools fit one reply");
 
 /* What is known by now, for the request that is being served. */
 struct survey {
 	unsigned nr_known;
+	uint32_t cursor;                  /* within the next zone */
 	struct message_zone_info zones[]; /* room for those of all pools */
 };
 
@@ -51,10 +52,12 @@ static bool handler_survey_pools(struct survey *survey, const struct pools_pool 
 		for (unsigned j = 0; j < pools[i].nr_zones; j++, position++) {
 			if (position < survey->nr_known)
 				continue;
-			if (nr_pages >= SURVEY_ROUND_PAGES)
+			if (nr_pages >= SURVEY_ROUND_PAGES ||
+			    !pools_describe_zone(&pools[i], j, SURVEY_ROUND_PAGES, &survey->cursor,
+						 &survey->zones[position]))
 				return false;
 			nr_pages += zone_nr_pages(pools[i].zones[j].zone);
-			pools_describe_zone(&pools[i], j, &survey->zones[position]);
+			survey->cursor = 0;
 			survey->nr_known++;
 		}
 	survey->nr_known = 0; /* for the next request; what was learnt stays until it is encoded */

@@ -7,8 +7,8 @@
  *
  *   the host    MemAvailable, the kernel's own estimate of what can be had without swapping
  *   the node    of a bound segment: free pages and page cache of that node
- *   the cgroup  memory.max less memory.current, at every level up to the root, page cache and
- *               reclaimable slab counted as free (cgroup v2; of v1 nothing is read)
+ *   the cgroup  its limit less its usage, at every level up to the root, page cache and reclaimable
+ *               slab counted as free; of cgroup v2, and of v1 where memory is still accounted there
  *
  * All are estimates at one moment: others allocate too. Callers keep a margin, ask again before
  * every piece, and still handle the error of the call itself.
@@ -24,8 +24,28 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CGROUP_ROOT "/sys/fs/cgroup"
 #define PATH_BYTES_MAX 4096u
+
+/* Where the two versions of cgroups say what we need. */
+struct cgroup_version {
+	const char *controllers; /* the middle of its line in /proc/self/cgroup */
+	const char *root;
+	const char *limit, *usage;
+	const char *cache_keys[4]; /* in memory.stat */
+};
+
+static const struct cgroup_version cgroup_versions[] = {
+	{ "",
+	  "/sys/fs/cgroup",
+	  "memory.max",
+	  "memory.current",
+	  { "inactive_file ", "active_file ", "slab_reclaimable " } },
+	{ "memory",
+	  "/sys/fs/cgroup/memory",
+	  "memory.limit_in_bytes",
+	  "memory.usage_in_bytes",
+	  { "total_inactive_file ", "total_active_file " } },
+};
 
 static uint64_t subtract(uint64_t a, uint64_t b)
 {
@@ -93,51 +113,57 @@ static uint64_t node_available_bytes(int host_node)
 	return sum_keys(path, keys, &kib) ? kib * 1024 : UINT64_MAX;
 }
 
-/* Our cgroup's folder, or false without cgroup v2. */
-static bool find_cgroup(char path[PATH_BYTES_MAX])
+/* Our cgroup's folder, or false where this version is not in use. */
+static bool find_cgroup(const struct cgroup_version *version, char path[PATH_BYTES_MAX])
 {
 	FILE *file = fopen("/proc/self/cgroup", "re");
 	bool found = false;
-	char line[PATH_BYTES_MAX - sizeof(CGROUP_ROOT)];
+	char line[PATH_BYTES_MAX / 2];
 
 	if (!file)
 		return false;
-	while (!found && fgets(line, sizeof(line), file)) {
+	while (!found && fgets(line, sizeof(line), file)) { /* number:controllers:/path */
+		char *rest = line, *controllers;
+
 		line[strcspn(line, "\n")] = '\0';
-		found = strncmp(line, "0::/", 4) == 0;
+		strsep(&rest, ":");
+		controllers = strsep(&rest, ":");
+		found = rest && strcmp(controllers, version->controllers) == 0;
+		if (found)
+			snprintf(path, PATH_BYTES_MAX, "%s%s", version->root, rest);
 	}
 	fclose(file);
-	if (found)
-		snprintf(path, PATH_BYTES_MAX, CGROUP_ROOT "%s", line + 3);
 	return found;
 }
 
-static uint64_t cgroup_level_bytes(const char *cgroup)
+static uint64_t cgroup_level_bytes(const struct cgroup_version *version, const char *cgroup)
 {
-	static const char *const keys[] = { "inactive_file ", "active_file ", "slab_reclaimable ",
-					    NULL };
 	char path[PATH_BYTES_MAX + 32];
-	uint64_t max, cache = 0;
+	uint64_t limit, cache = 0;
 
-	snprintf(path, sizeof(path), "%s/memory.max", cgroup);
-	max = read_number(path, UINT64_MAX);
-	if (max == UINT64_MAX)
+	snprintf(path, sizeof(path), "%s/%s", cgroup, version->limit);
+	limit = read_number(path, UINT64_MAX);
+	if (limit == UINT64_MAX)
 		return UINT64_MAX;
 	snprintf(path, sizeof(path), "%s/memory.stat", cgroup);
-	sum_keys(path, keys, &cache);
-	snprintf(path, sizeof(path), "%s/memory.current", cgroup);
-	return subtract(max + cache, read_number(path, 0));
+	sum_keys(path, version->cache_keys, &cache);
+	snprintf(path, sizeof(path), "%s/%s", cgroup, version->usage);
+	return subtract(limit + cache, read_number(path, 0));
 }
 
-static uint64_t cgroup_available_bytes(void)
+/*
+ * In a container the path may be that of the host, which is not there; on the way up comes the
+ * root, which then is the container's own.
+ */
+static uint64_t cgroup_available_bytes(const struct cgroup_version *version)
 {
 	char path[PATH_BYTES_MAX];
 	uint64_t least = UINT64_MAX;
 
-	if (!find_cgroup(path))
+	if (!find_cgroup(version, path))
 		return UINT64_MAX;
-	while (strlen(path) >= strlen(CGROUP_ROOT)) {
-		uint64_t bytes = cgroup_level_bytes(path);
+	while (strlen(path) >= strlen(version->root)) {
+		uint64_t bytes = cgroup_level_bytes(version, path);
 
 		if (bytes < least)
 			least = bytes;
@@ -154,10 +180,13 @@ static bool has_several_nodes(void)
 uint64_t hostmem_available_bytes(int host_node)
 {
 	uint64_t least = host_available_bytes();
-	uint64_t cgroup = cgroup_available_bytes();
 
-	if (cgroup < least)
-		least = cgroup;
+	for (size_t i = 0; i < sizeof(cgroup_versions) / sizeof(cgroup_versions[0]); i++) {
+		uint64_t cgroup = cgroup_available_bytes(&cgroup_versions[i]);
+
+		if (cgroup < least)
+			least = cgroup;
+	}
 	if (host_node >= 0 && has_several_nodes()) {
 		uint64_t node = node_available_bytes(host_node);
 

@@ -8,16 +8,22 @@
  * had without touching it, since it asks its caller for each line and handles that line before it
  * asks for the next: the reader here counts the lines, looks at headings itself, drops the
  * indentation, and knows of a line that should have led to a handler call whether it did.
+ *
+ * Only a regular file is read, as another could block or have no end, and only text: reading ends
+ * at the first control character, so that none gets into a message, and from there to a terminal.
  */
 
 #include "service/inifile.h"
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 struct inifile_reader {
 	FILE *file;
@@ -59,6 +65,18 @@ static bool is_cut(const struct inifile_reader *reader, const char *buf)
 	return !strchr(buf, '\n') && !feof(reader->file);
 }
 
+/* A line that ends before its end has a NUL in it. */
+static bool is_text(const struct inifile_reader *reader, const char *buf, int size)
+{
+	if (is_cut(reader, buf) && strlen(buf) + 1 < (size_t)size)
+		return false;
+	for (; *buf; buf++)
+		if (iscntrl((unsigned char)*buf) && *buf != '\t' && *buf != '\n' &&
+		    strcmp(buf, "\r\n") != 0)
+			return false;
+	return true;
+}
+
 /* Takes the rest of a line that did not fit; what was read of it becomes an empty line. */
 static void skip_long_line(struct inifile_reader *reader, char *buf)
 {
@@ -84,6 +102,11 @@ static char *next_line(char *buf, int size, void *stream)
 		return NULL;
 	}
 	reader->line++;
+	if (!is_text(reader, buf, size)) {
+		reader->events->error(reader->data, reader->line,
+				      "a control character: this is no text");
+		return NULL;
+	}
 	if (is_cut(reader, buf))
 		skip_long_line(reader, buf);
 	while (isspace((unsigned char)*text))
@@ -108,14 +131,34 @@ static int take_key(void *data, const char *section, const char *key, const char
 	return 1;
 }
 
+/* O_NONBLOCK: what is no regular file is found out, not waited for. */
+static int open_regular(const char *path, FILE **ret)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat status;
+	int error = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &status) < 0)
+		error = -errno;
+	else if (!S_ISREG(status.st_mode))
+		error = S_ISDIR(status.st_mode) ? -EISDIR : -ENOTSUP;
+	else if (!(*ret = fdopen(fd, "r")))
+		error = -errno;
+	if (error)
+		close(fd);
+	return error;
+}
+
 int inifile_read(const char *path, const struct inifile_events *events, void *data)
 {
 	struct inifile_reader reader = { .events = events, .data = data };
 	int error;
 
-	reader.file = fopen(path, "re");
-	if (!reader.file)
-		return -errno;
+	error = open_regular(path, &reader.file);
+	if (error)
+		return error;
 	error = ini_parse_stream(next_line, &reader, take_key, &reader) == -2 ? -ENOMEM : 0;
 	fclose(reader.file);
 	return reader.error ? reader.error : error;

@@ -4,8 +4,9 @@
  *
  * Its file mode is the outer wall and the pools' access lists are the inner one. A daemon that
  * serves its own user alone closes the outer wall; one that lists others leaves it open to all, as
- * the system bus does, because a list of users is more than a file mode can say. The mode is set
- * between bind and listen, when nobody can connect yet.
+ * the system bus does, because a list of users is more than a file mode can say. The file has its
+ * mode from the start, by the umask: a chmod() of the path could hit what somebody put in its
+ * place. The umask is the whole process's; helper threads make no files.
  *
  * A socket file outlives its daemon. Whether one serves there is found out by connecting: refused
  * means dead, and the file is replaced. At the end the file is removed only if it is still the one
@@ -33,7 +34,7 @@
 #include "service/loop.h"
 
 #define LISTENER_BACKLOG 4096 /* the kernel lowers it to net.core.somaxconn */
-#define LISTENER_ROUND_MAX 32u
+#define LISTENER_ROUND_MAX 4u /* at 30 to 40 µs a sixth of a millisecond */
 #define LISTENER_PAUSE_MS 100u
 
 struct listener {
@@ -54,7 +55,8 @@ struct listener {
 static void listener_pause(struct listener *listener, int error)
 {
 	if (!listener->is_short)
-		log_warning("can't accept connections for now: %s", strerror(error));
+		log_print_caused(LOG_WARNING, "can't accept connections for now: %s",
+				 strerror(error));
 	listener->is_short = true;
 	loop_io_set_events(listener->io, 0);
 	loop_timer_start(listener->resume, LISTENER_PAUSE_MS);
@@ -170,16 +172,20 @@ static int listener_bind(struct listener *listener, bool is_private)
 	listener->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listener->fd < 0)
 		return -errno;
-	if (bind(listener->fd, (const struct sockaddr *)&listener->address,
-		 sizeof(listener->address)) < 0)
+	mode_t umask_before = umask(is_private ? 0177 : 0111);
+	int error = bind(listener->fd, (const struct sockaddr *)&listener->address,
+			 sizeof(listener->address)) < 0
+			    ? -errno
+			    : 0;
+	umask(umask_before);
+	if (error < 0)
+		return error;
+	if (lstat(path, &status) < 0)
 		return -errno;
 	listener->made_file = true;
-	if (chmod(path, is_private ? 0600 : 0666) < 0 || stat(path, &status) < 0 ||
-	    listen(listener->fd, LISTENER_BACKLOG) < 0)
-		return -errno;
 	listener->device = status.st_dev;
 	listener->inode = status.st_ino;
-	return 0;
+	return listen(listener->fd, LISTENER_BACKLOG) < 0 ? -errno : 0;
 }
 
 static int listener_make(struct listener *listener, const struct listener_config *config)
@@ -244,7 +250,7 @@ static void listener_remove_file(const struct listener *listener)
 	const char *path = listener->address.sun_path;
 	struct stat status;
 
-	if (stat(path, &status) == 0 && status.st_dev == listener->device &&
+	if (lstat(path, &status) == 0 && status.st_dev == listener->device &&
 	    status.st_ino == listener->inode)
 		unlink(path);
 }

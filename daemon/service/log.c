@@ -6,11 +6,23 @@
  * JOURNAL_STREAM, so that a daemon whose output was redirected elsewhere is not fooled. To the
  * journal a line goes with its priority as a field; anywhere else it is one write() of one line,
  * so that lines of several threads never mix.
+ *
+ * The loop logs, and clients can cause lines, so a reader that does not read must not stop us. A
+ * line goes only when poll() has room for it: a pipe that has any takes a whole page, which is more
+ * than a line, and no other thread of ours writes in between. What does not go is counted, and told
+ * in front of the next line that does. The journal is trusted to take what comes: it drops by a
+ * limit of its own. A terminal is, too: it belongs to whoever started the daemon.
+ *
+ * Lines that clients can cause at will are paid from a bucket that fills slowly, so that a flood
+ * neither fills the disk nor hides everything else.
  */
 
 #include "service/log.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -22,14 +34,25 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <systemd/sd-journal.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LOG_PREFIX "pagepoold: "
 #define LOG_LINE_BYTES_MAX 1024u /* prefix and newline included; what is longer is cut */
 
+/* Lines that clients cause: so many at once, and one more each so many milliseconds. */
+#define LOG_CAUSED_BURST 64
+#define LOG_CAUSED_MS 100
+
+_Static_assert(LOG_LINE_BYTES_MAX <= PIPE_BUF, "a pipe takes a line whole or not at all");
+
 static atomic_int max_level = LOG_INFO;
 static pthread_once_t detect_once = PTHREAD_ONCE_INIT;
 static bool to_journal;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of writing, and of these */
+static uint64_t nr_lost;                                 /* since the last line that went */
+static int64_t bucket_full_at_ms;
 
 static void detect_journal(void)
 {
@@ -49,42 +72,84 @@ void log_set_level(int level)
 	atomic_store_explicit(&max_level, level, memory_order_relaxed);
 }
 
-static void write_line(const char *line, size_t size)
+/* Takes a line's price out of the bucket; false when it is empty. */
+static bool pay(void)
 {
-	while (size > 0) {
-		ssize_t n = write(STDERR_FILENO, line, size);
+	struct timespec now;
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return; /* nowhere left to say so */
-		line += n;
-		size -= (size_t)n;
-	}
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	int64_t now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	/* An empty bucket is full in the future; a full one was so in the past. */
+	int64_t full_at_ms = bucket_full_at_ms > now_ms ? bucket_full_at_ms : now_ms;
+	if (full_at_ms - now_ms > (LOG_CAUSED_BURST - 1) * LOG_CAUSED_MS)
+		return false;
+	bucket_full_at_ms = full_at_ms + LOG_CAUSED_MS;
+	return true;
 }
 
-void log_print(int level, const char *format, ...)
+/* True when all of it went. */
+static bool write_line(const char *line, size_t size)
+{
+	struct pollfd pollfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	ssize_t n;
+
+	if (poll(&pollfd, 1, 0) != 1 || !(pollfd.revents & POLLOUT))
+		return false;
+	do
+		n = write(STDERR_FILENO, line, size);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)size;
+}
+
+static bool put_line(int level, const char *format, va_list args)
 {
 	char line[LOG_LINE_BYTES_MAX] = LOG_PREFIX;
 	char *text = line + sizeof(LOG_PREFIX) - 1;
 	size_t room = sizeof(line) - sizeof(LOG_PREFIX); /* keeps a byte for the newline */
+	int told = 0;
+
+	if (nr_lost)
+		told = snprintf(text, room, "(%" PRIu64 " lines were lost) ", nr_lost);
+	vsnprintf(text + told, room - (size_t)told, format, args);
+	if (to_journal)
+		return sd_journal_send("MESSAGE=%s", text, "PRIORITY=%i", level,
+				       "SYSLOG_IDENTIFIER=pagepoold", NULL) >= 0;
+
+	size_t size = strlen(line);
+	line[size] = '\n';
+	return write_line(line, size + 1);
+}
+
+static void print(int level, bool is_caused, const char *format, va_list args)
+{
 	int saved_errno = errno;
-	va_list args;
 
 	if (level > atomic_load_explicit(&max_level, memory_order_relaxed))
 		return;
-	va_start(args, format);
-	vsnprintf(text, room, format, args);
-	va_end(args);
 	pthread_once(&detect_once, detect_journal);
-	if (to_journal) {
-		sd_journal_send("MESSAGE=%s", text, "PRIORITY=%i", level,
-				"SYSLOG_IDENTIFIER=pagepoold", NULL);
-	} else {
-		size_t size = strlen(line);
-
-		line[size] = '\n';
-		write_line(line, size + 1);
-	}
+	pthread_mutex_lock(&lock);
+	if ((!is_caused || pay()) && put_line(level, format, args))
+		nr_lost = 0;
+	else
+		nr_lost++;
+	pthread_mutex_unlock(&lock);
 	errno = saved_errno;
+}
+
+void log_print(int level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	print(level, false, format, args);
+	va_end(args);
+}
+
+void log_print_caused(int level, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	print(level, true, format, args);
+	va_end(args);
 }

@@ -3,13 +3,16 @@
 
 /*
  * Log lines: to the journal with fields when standard error is the journal, else to standard error.
- * Thread-safe.
+ * Never waits for a reader of standard error: a line that does not fit is dropped, and the next one
+ * that does tells how many were. Thread-safe.
  */
 
 #include <syslog.h>
 
 void log_set_level(int level); /* syslog's: what is less urgent is dropped */
 void log_print(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A line that a client can cause as often as it likes: so many a second, the others are lost. */
+void log_print_caused(int level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_print(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) log_print(LOG_WARNING, __VA_ARGS__)

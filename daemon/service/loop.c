@@ -118,6 +118,14 @@ uint64_t loop_now_ms(struct loop *loop)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
+uint64_t loop_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
 static void loop_io_call(evutil_socket_t fd, short what, void *data)
 {
 	struct loop_io *io = data;

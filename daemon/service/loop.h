@@ -29,6 +29,8 @@ int loop_run(struct loop *loop);
 void loop_quit(struct loop *loop);
 /* Monotonic time, at most one clock tick behind; costs no system call. */
 uint64_t loop_now_ms(struct loop *loop);
+/* The same clock, exact, for how long something takes; costs tens of nanoseconds. */
+uint64_t loop_clock_ns(void);
 
 /* Level-triggered; events may be 0 to pause. The fd stays the caller's. */
 int loop_io_new(struct loop *loop, int fd, unsigned events, loop_io_fn fn, void *data,

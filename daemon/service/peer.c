@@ -43,13 +43,17 @@ static int peer_open_pidfd(int fd, pid_t pid)
 	return pidfd < 0 ? -errno : pidfd;
 }
 
-/* Field 22 of /proc/PID/stat. The name in field 2 may hold spaces and brackets: skip its last. */
+/*
+ * Field 22 of the first thread's stat, which has the process's start, and not of the process's own:
+ * for that the kernel adds up all threads, of which a client may have thousands. The name in field
+ * 2 may hold spaces and brackets: skip its last.
+ */
 static uint64_t peer_read_start_time(pid_t pid)
 {
-	char path[32], line[PEER_STAT_BYTES];
+	char path[48], line[PEER_STAT_BYTES];
 	unsigned long long start_time;
 
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)pid);
 	FILE *file = fopen(path, "re");
 	if (!file)
 		return 0;
@@ -85,11 +89,16 @@ int peer_init(struct peer *peer, int fd)
 		access_peer_deinit(&new.credentials);
 		return error;
 	}
-	new.start_time = peer_read_start_time(new.credentials.pid);
-	if (peer_has_ended(&new))
-		new.start_time = 0; /* perhaps another process's: the number may be in use again */
 	*peer = new;
 	return 0;
+}
+
+uint64_t peer_start_time(const struct peer *peer)
+{
+	uint64_t start_time = peer_read_start_time(peer->credentials.pid);
+
+	/* If it has ended this is perhaps another's: the number may be in use again. */
+	return peer->pidfd >= 0 && !peer_has_ended(peer) ? start_time : 0;
 }
 
 void peer_deinit(struct peer *peer)

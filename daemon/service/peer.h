@@ -11,8 +11,7 @@
 
 struct peer {
 	struct access_peer credentials;
-	int pidfd;           /* readable when the process has ended; owned */
-	uint64_t start_time; /* in clock ticks after boot, as /proc/PID/stat has it; 0 unknown */
+	int pidfd; /* readable when the process has ended; owned */
 };
 
 #define PEER_NULL                                                                                  \
@@ -25,3 +24,6 @@ struct peer {
 int peer_init(struct peer *peer, int fd);
 /* Accepts PEER_NULL, and leaves it so. */
 void peer_deinit(struct peer *peer);
+
+/* When the process started, in clock ticks after boot, as /proc/PID/stat has it; 0 unknown. */
+uint64_t peer_start_time(const struct peer *peer);

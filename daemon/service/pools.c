@@ -7,7 +7,8 @@
  * together and go together; nothing is shared between pools.
  *
  * Sizes are settled here: what the configuration gives as a part of a node becomes bytes, rounded
- * down to whole pages of the segment, and each zone's largest order is what fits into it.
+ * down to whole pages of the segment. So are distances: a request names a node of the host, and
+ * that may have no memory, or none in this pool; then the nearest zone takes its place.
  */
 
 #include "service/pools.h"
@@ -32,13 +33,6 @@ static uint64_t pools_resolve_size(const struct service_size *size, uint64_t who
 		return size->bytes;
 	return whole_bytes / 10000 * size->permyriad +
 	       whole_bytes % 10000 * size->permyriad / 10000;
-}
-
-static unsigned pools_fit_order(uint32_t nr_pages, unsigned max_order)
-{
-	unsigned order = 31u - (unsigned)__builtin_clz(nr_pages);
-
-	return order < max_order ? order : max_order;
 }
 
 static int pools_zone_size(const struct service_pool_config *config, unsigned node,
@@ -113,23 +107,19 @@ static int pools_add_zone(struct pools_pool *pool, const struct topology *topolo
 	if (error < 0)
 		return error;
 
-	uint32_t nr_pages = (uint32_t)(size_bytes >> PAGE_SHIFT);
 	const struct zone_config zone_config = {
 		.index = pool->nr_zones,
-		.nr_pages = nr_pages,
-		.max_order = pools_fit_order(nr_pages, config->max_order),
+		.nr_pages = (uint32_t)(size_bytes >> PAGE_SHIFT),
+		.max_order = config->max_order,
 		.nr_slots = nr_slots,
 	};
 	zone->ledger = LEDGER_MEMORY_NULL;
 	snprintf(zone->name, sizeof(zone->name), "node%u", node);
-	pool->zone_of_node[node] = (uint8_t)pool->nr_zones;
 	pool->nr_zones++; /* from here on pools_deinit() takes it down */
 
 	zone->min_bytes = pools_resolve_size(&config->watermark_min, size_bytes);
 	zone->low_bytes = pools_resolve_size(&config->watermark_low, size_bytes);
 	zone->high_bytes = pools_resolve_size(&config->watermark_high, size_bytes);
-	if (zone_config.max_order > pool->max_order)
-		pool->max_order = zone_config.max_order;
 
 	error = pools_zone_init_core(zone, config, &zone_config);
 	if (error < 0) {
@@ -137,6 +127,8 @@ static int pools_add_zone(struct pools_pool *pool, const struct topology *topolo
 			  zone->name, zone_ledger_bytes(&zone_config) >> 10, strerror(-error));
 		return error;
 	}
+	if (zone_max_order(zone->zone) > pool->max_order)
+		pool->max_order = zone_max_order(zone->zone);
 	return pools_zone_init_backing(zone, config, node, topology->nodes[position].host_node,
 				       size_bytes, workers);
 }
@@ -160,9 +152,26 @@ static int pools_check_nodes(const struct service_pool_config *config,
 	return -EINVAL;
 }
 
+static uint8_t pools_distance(const struct topology *topology, unsigned node,
+			      const struct pools_zone *zone)
+{
+	return topology->distances[node][backing_node(zone->backing)];
+}
+
+static void pools_find_nearest(struct pools_pool *pool, const struct topology *topology)
+{
+	for (unsigned node = 0; node < SERVICE_NODES_MAX; node++) {
+		uint8_t *nearest = &pool->nearest_zones[node];
+
+		for (unsigned i = 1; i < pool->nr_zones; i++)
+			if (pools_distance(topology, node, &pool->zones[i]) <
+			    pools_distance(topology, node, &pool->zones[*nearest]))
+				*nearest = (uint8_t)i;
+	}
+}
+
 /* The core's pool over the zones, by the distances of their nodes. */
-static int pools_link_zones(struct pools_pool *pool, const struct topology *topology,
-			    const unsigned *positions)
+static int pools_link_zones(struct pools_pool *pool, const struct topology *topology)
 {
 	uint8_t distances[POOL_ZONES_MAX * POOL_ZONES_MAX];
 	struct zone *zones[POOL_ZONES_MAX];
@@ -170,9 +179,10 @@ static int pools_link_zones(struct pools_pool *pool, const struct topology *topo
 	for (unsigned i = 0; i < pool->nr_zones; i++) {
 		zones[i] = pool->zones[i].zone;
 		for (unsigned j = 0; j < pool->nr_zones; j++)
-			distances[i * pool->nr_zones + j] =
-				topology->distances[positions[i]][positions[j]];
+			distances[i * pool->nr_zones + j] = pools_distance(
+				topology, backing_node(pool->zones[i].backing), &pool->zones[j]);
 	}
+	pools_find_nearest(pool, topology);
 	return pool_init(&pool->core, zones, pool->nr_zones, distances);
 }
 
@@ -180,10 +190,7 @@ static int pools_pool_init(struct pools_pool *pool, const struct service_pool_co
 			   const struct topology *topology, struct worker_pool *workers,
 			   unsigned nr_slots)
 {
-	unsigned positions[POOL_ZONES_MAX];
-
 	pool->config = config;
-	memset(pool->zone_of_node, POOLS_NODE_NONE, sizeof(pool->zone_of_node));
 	int error = pools_check_nodes(config, topology);
 	if (error < 0)
 		return error;
@@ -191,12 +198,11 @@ static int pools_pool_init(struct pools_pool *pool, const struct service_pool_co
 	for (unsigned i = 0; i < topology->nr_nodes; i++) {
 		if (!(config->nodes >> topology->nodes[i].node & 1))
 			continue;
-		positions[pool->nr_zones] = i;
 		error = pools_add_zone(pool, topology, i, workers, nr_slots);
 		if (error < 0)
 			return error;
 	}
-	return pools_link_zones(pool, topology, positions);
+	return pools_link_zones(pool, topology);
 }
 
 int pools_init(struct pools *pools, const struct service_config *config,
@@ -278,15 +284,15 @@ static enum message_pressure pools_zone_pressure(const struct pools_zone *zone, 
 	return free_bytes < zone->low_bytes ? MESSAGE_PRESSURE_LOW : MESSAGE_PRESSURE_NONE;
 }
 
-void pools_describe_zone(const struct pools_pool *pool, unsigned index,
-			 struct message_zone_info *ret)
+static void pools_fill_zone_info(const struct pools_pool *pool, unsigned index,
+				 struct message_zone_info *info)
 {
 	const struct pools_zone *zone = &pool->zones[index];
 	const struct pool_zone_counters *placed = &pool->core.counters[index];
 	const struct zone_counters *counters = zone_counters(zone->zone);
 	uint64_t free_bytes = (uint64_t)zone_nr_free(zone->zone) << PAGE_SHIFT;
 
-	*ret = (struct message_zone_info){
+	struct message_zone_info numbers = {
 		.name = zone->name,
 		.node = backing_node(zone->backing),
 		.size_bytes = backing_size_bytes(zone->backing),
@@ -305,8 +311,18 @@ void pools_describe_zone(const struct pools_pool *pool, unsigned index,
 		.miss = placed->miss,
 		.foreign = placed->foreign,
 	};
+	memcpy(numbers.free_blocks, info->free_blocks, sizeof(numbers.free_blocks));
+	*info = numbers;
+}
+
+bool pools_describe_zone(const struct pools_pool *pool, unsigned index, uint32_t max_pages,
+			 uint32_t *cursor, struct message_zone_info *info)
+{
 	_Static_assert(MESSAGE_NR_ORDERS == PAGE_NR_ORDERS, "the protocol tells all orders");
-	zone_count_free(zone->zone, ret->free_blocks);
+	if (!zone_count_free(pool->zones[index].zone, max_pages, cursor, info->free_blocks))
+		return false;
+	pools_fill_zone_info(pool, index, info);
+	return true;
 }
 
 void pools_describe(const struct pools_pool *pool, unsigned slot,

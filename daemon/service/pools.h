@@ -19,8 +19,6 @@ struct message_zone_info;
 struct topology;
 struct worker_pool;
 
-#define POOLS_NODE_NONE UINT8_MAX
-
 struct pools_zone {
 	struct zone *zone;       /* owned, as all below */
 	struct backing *backing; /* the pages */
@@ -36,7 +34,7 @@ struct pools_pool {
 	unsigned max_order;                       /* the largest that some zone can grant */
 	unsigned nr_zones;
 	struct pools_zone zones[POOL_ZONES_MAX];
-	uint8_t zone_of_node[SERVICE_NODES_MAX]; /* zone index, or POOLS_NODE_NONE */
+	uint8_t nearest_zones[SERVICE_NODES_MAX]; /* by node: its own zone where it has one */
 	struct pool core;
 };
 
@@ -63,9 +61,12 @@ uint64_t pools_size_bytes(const struct pools *pools);
 
 unsigned pools_count_zones(const struct pools *pools);
 
-/* What the protocol says of a zone. Strings are borrowed. Takes as long as zone_count_free(). */
-void pools_describe_zone(const struct pools_pool *pool, unsigned zone,
-			 struct message_zone_info *ret);
+/*
+ * What the protocol says of a zone, in as many calls as zone_count_free() takes with this max_pages
+ * and cursor. Strings are borrowed. True when *info is whole.
+ */
+bool pools_describe_zone(const struct pools_pool *pool, unsigned zone, uint32_t max_pages,
+			 uint32_t *cursor, struct message_zone_info *info);
 /* The same of a pool, from its zones, which are borrowed; held_bytes are those of `slot`. */
 void pools_describe(const struct pools_pool *pool, unsigned slot,
 		    const struct message_zone_info *zones, struct message_pool_info *ret);

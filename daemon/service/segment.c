@@ -6,18 +6,27 @@
  * for writing through /proc. So its mode is 0600 before anybody sees it, and it belongs to the
  * daemon's uid. It is sealed against shrinking, growing and further seals; F_SEAL_FUTURE_WRITE is
  * not set, as a daemon that takes the memory over must map and punch it. Clients get descriptors
- * that were opened anew: a duplicate would share its file status flags with ours, and an O_APPEND
- * set by a client would turn our pwrite() into something else.
+ * that were opened anew: a duplicate would share its file status flags with ours.
  *
  * Placement. The policy is set on our mapping with mbind(). For 4 KiB pages it sticks to the memfd
- * and holds for everybody's faults and for fallocate(). For huge pages it holds for our mapping
- * alone, so those are populated through it.
+ * and holds for everybody's faults. For huge pages it holds for our mapping alone, and all is
+ * populated through it.
  *
  * Never SIGBUS. The daemon does not load or store through the mapping: a client can punch a hole
- * into a segment it may write, and the fault would then kill us if memory is out. Zeros go through
- * system calls, which give an error instead: pwrite() for 4 KiB pages, which leaves no page tables
- * behind either; process_vm_writev() on ourselves for huge pages, as hugetlbfs has no write().
- * Huge pages are reserved by the mapping: too few of them is an error here and now.
+ * into a segment it may write, and the fault would then kill us if memory is out. Memory is taken
+ * with MADV_POPULATE_WRITE and zeros come from process_vm_writev() on ourselves, which give an
+ * error instead. Huge pages are reserved by the mapping: too few of them is an error here and now.
+ *
+ * Never the file's lock. write() and fallocate() take the inode's lock, and so does lseek(). A
+ * client can do that too, with its own descriptor, and hold the lock for ever: it writes from a
+ * page that is never read in. Faults and read() do not take it. A fault does wait while a hole is
+ * punched where it happens, and a page may have to come back from swap: both end, but not soon
+ * enough for the loop. So once made, a segment is touched by helper threads alone.
+ *
+ * Page tables are dropped again where pages are small. Otherwise all clients' memory would count
+ * as the daemon's own, first of all for the kernel when it looks for somebody to kill, and they
+ * would take 2 MiB for each GiB. The price is that a page is faulted in each time it is zeroed,
+ * about a microsecond.
  */
 
 #include "service/segment.h"
@@ -41,6 +50,7 @@
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 #define SEGMENT_ZERO_BYTES (256u * 1024u) /* in one call: fits the second-level cache */
+#define SEGMENT_READ_BYTES (64u * 1024u)  /* in one call: on the stack */
 #define SEGMENT_NODE_BITS 1024u           /* the kernel's largest node number, and one */
 
 /* Never written. In .bss, so that every page of it is the kernel's zero page. */
@@ -186,34 +196,32 @@ void segment_deinit(struct segment *segment)
 	segment->fd = -1;
 }
 
+/* On a shared mapping this forgets where pages are, not what is in them. */
+static void drop_page_tables(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
+{
+	if (!is_huge(segment))
+		madvise(segment->base + offset, size_bytes, MADV_DONTNEED);
+}
+
 int segment_commit(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
 {
-	int failed;
+	int failed, error;
 
 	do {
-		if (is_huge(segment))
-			failed = madvise(segment->base + offset, size_bytes, MADV_POPULATE_WRITE);
-		else
-			failed = fallocate(segment->fd, 0, (off_t)offset, (off_t)size_bytes);
-	} while (failed && errno == EINTR);
-	return failed ? memory_error(errno) : 0;
+		failed = madvise(segment->base + offset, size_bytes, MADV_POPULATE_WRITE);
+		error = failed ? memory_error(errno) : 0;
+	} while (error == -EINTR || error == -EAGAIN);
+	drop_page_tables(segment, offset, size_bytes);
+	return error;
 }
 
-static ssize_t write_zeros(const struct segment *segment, uint64_t offset, size_t size_bytes)
-{
-	struct iovec from = { zeros, size_bytes };
-	struct iovec to = { segment->base + offset, size_bytes };
-
-	if (is_huge(segment))
-		return process_vm_writev(getpid(), &from, 1, &to, 1, 0);
-	return pwrite(segment->fd, zeros, size_bytes, (off_t)offset);
-}
-
-int segment_zero(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
+static int write_zeros(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
 {
 	while (size_bytes > 0) {
 		size_t piece = size_bytes < sizeof(zeros) ? size_bytes : sizeof(zeros);
-		ssize_t n = write_zeros(segment, offset, piece);
+		struct iovec from = { zeros, piece };
+		struct iovec to = { segment->base + offset, piece };
+		ssize_t n = process_vm_writev(getpid(), &from, 1, &to, 1, 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -221,6 +229,63 @@ int segment_zero(const struct segment *segment, uint64_t offset, uint64_t size_b
 			return memory_error(errno);
 		if (n == 0)
 			return -EIO;
+		offset += (uint64_t)n;
+		size_bytes -= (uint64_t)n;
+	}
+	return 0;
+}
+
+int segment_zero(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
+{
+	int error = write_zeros(segment, offset, size_bytes);
+
+	drop_page_tables(segment, offset, size_bytes);
+	return error;
+}
+
+static bool is_all_zeros(const unsigned char *data, size_t size_bytes)
+{
+	return data[0] == 0 && memcmp(data, data + 1, size_bytes - 1) == 0;
+}
+
+/* Zeroes the pages of which `data`, a copy of this range, shows that they are not zero. */
+static int zero_by_copy(const struct segment *segment, uint64_t offset, const unsigned char *data,
+			size_t size_bytes)
+{
+	int error = 0;
+
+	for (size_t at = 0; at < size_bytes && !error; at += PAGE_BYTES) {
+		size_t piece = size_bytes - at < PAGE_BYTES ? size_bytes - at : PAGE_BYTES;
+
+		if (!is_all_zeros(data + at, piece))
+			error = write_zeros(segment, offset + at, piece);
+	}
+	drop_page_tables(segment, offset, size_bytes);
+	return error;
+}
+
+/*
+ * Reading a hole gives zeros and leaves it a hole. mincore() would be quicker, but says of a page
+ * in swap, which may have another's data, what it says of a hole.
+ */
+int segment_zero_sparse(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
+{
+	unsigned char data[SEGMENT_READ_BYTES];
+
+	while (size_bytes > 0) {
+		size_t piece = size_bytes < sizeof(data) ? size_bytes : sizeof(data);
+		ssize_t n = pread(segment->fd, data, piece, (off_t)offset);
+		int error;
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return memory_error(errno);
+		if (n == 0)
+			return -EIO;
+		error = zero_by_copy(segment, offset, data, (size_t)n);
+		if (error)
+			return error;
 		offset += (uint64_t)n;
 		size_bytes -= (uint64_t)n;
 	}

@@ -24,11 +24,11 @@ struct segment {
 int segment_init(struct segment *segment);
 void segment_deinit(struct segment *segment);
 
-/*
- * Both may run on a helper thread. 0, -ENOMEM when there is no memory, or another negative errno.
- */
+/* All for helper threads. 0, -ENOMEM when there is no memory, or another negative errno. */
 int segment_commit(const struct segment *segment, uint64_t offset, uint64_t size_bytes);
 int segment_zero(const struct segment *segment, uint64_t offset, uint64_t size_bytes);
+/* The same, but takes no memory for pages that are not there. */
+int segment_zero_sparse(const struct segment *segment, uint64_t offset, uint64_t size_bytes);
 
 /* A new open file description; the caller closes it. -errno on failure. */
 int segment_open_fd(const struct segment *segment, bool read_only);

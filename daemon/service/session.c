@@ -4,15 +4,21 @@
  *
  * A round is one wake-up: one read, then the whole frames of it in turn, decoded, served and
  * answered into the writer, then one send. So pipelined requests cost two system calls together.
- * A round ends early after a budget of frames and bytes (a batch's bytes tell its work) or when a
- * request took long; what is left in the reader goes on in the next round of the loop, by a task,
- * so one client that floods can't keep the others waiting.
+ * A round takes no further request when its time is up (neither their number nor their bytes tell
+ * the work: 16 bytes name 64 blocks, of one page or of 1 GiB); what is left in the reader goes on
+ * in the next round of the loop, by a task, so one client that floods can't keep the others
+ * waiting.
  *
  * Reading pauses, and with it the client by the socket's own back pressure, while too much waits to
  * be sent, while too many requests wait for their replies, while one must wait for others, and
  * while replies with descriptors wait (a queued descriptor is one of ours). So nothing a client
  * does makes a queue of ours grow beyond its bound. The one way to pass it are the replies that
  * were held back; for them there is room above the mark at which reading pauses.
+ *
+ * The kernel limits the descriptors that we have sent and nobody has read, everybody's together, so
+ * one peer's refusal to read can make sending fail for another. That one has done nothing wrong,
+ * and its socket is writable: its replies wait for the owner's timer, as long as any that stall
+ * may.
  *
  * Ending has one path. Whoever finds the connection broken, over or in breach of protocol only
  * notes it; session_settle(), always the last thing a callback does, tells the owner, who may then
@@ -25,8 +31,10 @@
 #include "service/session.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -35,8 +43,7 @@
 #include "proto/message.h"
 #include "service/loop.h"
 
-#define SESSION_ROUND_FRAMES_MAX 64u
-#define SESSION_ROUND_BYTES_MAX (32u * 1024u) /* both ways; two batches of 1,024 lone blocks */
+#define SESSION_ROUND_NS UINT64_C(300000) /* and the request that passes it */
 #define SESSION_LATERS_MAX 8u
 #define SESSION_PAUSE_BYTES (256u * 1024u)
 
@@ -54,10 +61,11 @@ struct session {
 	struct frame_reader reader;
 	struct frame_writer writer;
 	unsigned nr_laters;
-	size_t round_bytes;   /* of frames taken and made in this round */
 	const uint8_t *again; /* a frame to be served again, in the reader's buffer */
 	size_t again_bytes;
-	bool is_waiting; /* with that, for a session_release() */
+	unsigned nr_unread_fds; /* since the peer was last known to have read all */
+	bool is_refused;        /* the kernel takes no descriptors: see session_retry() */
+	bool is_waiting;        /* with that, for a session_release() */
 	bool in_round;
 	bool has_backlog; /* the reader may hold whole frames */
 	bool stopped;     /* no further request is read */
@@ -82,15 +90,14 @@ static void session_end(struct session *session, const char *why)
 static bool session_is_paused(const struct session *session)
 {
 	return session->stopped || session->is_waiting ||
-	       session->nr_laters >= SESSION_LATERS_MAX ||
-	       session->writer.nr_fds >= FRAME_FDS_MAX ||
+	       session->nr_laters >= SESSION_LATERS_MAX || session->writer.nr_fds > 0 ||
 	       frame_writer_pending_bytes(&session->writer) >= SESSION_PAUSE_BYTES;
 }
 
 static void session_flush(struct session *session)
 {
 	size_t before = frame_writer_pending_bytes(&session->writer);
-	if (before == 0 || session->over)
+	if (before == 0 || session->over || session->is_refused)
 		return;
 
 	int error = frame_writer_flush(&session->writer, session->fd, MSG_DONTWAIT);
@@ -98,7 +105,8 @@ static void session_flush(struct session *session)
 		session->stalled_ms = 0;
 		return;
 	}
-	if (error != -EAGAIN) {
+	session->is_refused = error == -ETOOMANYREFS;
+	if (error != -EAGAIN && !session->is_refused) {
 		session_end(session,
 			    error == -EPIPE || error == -ECONNRESET ? NULL : strerror(-error));
 		return;
@@ -129,7 +137,8 @@ static void session_settle(struct session *session)
 
 	if (session->has_backlog && !is_paused)
 		loop_task_schedule(session->next_round);
-	unsigned events = (is_paused ? 0 : LOOP_READ) | (has_output ? LOOP_WRITE : 0);
+	unsigned events =
+		(is_paused ? 0 : LOOP_READ) | (has_output && !session->is_refused ? LOOP_WRITE : 0);
 	if (loop_io_set_events(session->io, events) < 0) {
 		session_end(session, "no memory for its events");
 		loop_task_schedule(session->next_round);
@@ -176,8 +185,10 @@ static bool session_next_frame(struct session *session, const uint8_t **ret_byte
 		session->again = NULL;
 		return true;
 	}
-	if (frame_reader_next(&session->reader, ret_bytes, ret_size_bytes, &error))
+	if (frame_reader_next(&session->reader, ret_bytes, ret_size_bytes, &error)) {
+		session->partial_ms = 0; /* what is unfinished from here on is another frame */
 		return true;
+	}
 	session->has_backlog = false;
 	if (error)
 		session_refuse(session, "a frame's length is 0 or above the limit");
@@ -187,26 +198,23 @@ static bool session_next_frame(struct session *session, const uint8_t **ret_byte
 static void session_serve_frames(struct session *session)
 {
 	enum session_verdict verdict = SESSION_NEXT;
-	unsigned nr_frames = 0;
+	uint64_t end_ns = loop_clock_ns() + SESSION_ROUND_NS;
 
-	session->round_bytes = 0;
 	session->has_backlog = true;
-	while (verdict == SESSION_NEXT && !session->over && !session_is_paused(session) &&
-	       nr_frames < SESSION_ROUND_FRAMES_MAX &&
-	       session->round_bytes < SESSION_ROUND_BYTES_MAX) {
+	while (verdict == SESSION_NEXT && !session->over && !session_is_paused(session)) {
 		const uint8_t *bytes;
 		size_t size_bytes;
 
 		if (!session_next_frame(session, &bytes, &size_bytes))
 			return;
-		nr_frames++;
-		session->round_bytes += size_bytes;
 		verdict = session_serve_frame(session, bytes, size_bytes);
 		if (verdict == SESSION_AGAIN || verdict == SESSION_MORE) {
 			session->again = bytes;
 			session->again_bytes = size_bytes;
 			session->is_waiting = verdict == SESSION_AGAIN;
 		}
+		if (loop_clock_ns() >= end_ns)
+			return;
 	}
 }
 
@@ -318,8 +326,29 @@ static int session_queue(struct session *session, const struct message *reply, c
 	}
 	if (size_bytes < 0)
 		return (int)size_bytes;
-	session->round_bytes += (size_t)size_bytes;
-	return frame_writer_commit(&session->writer, (size_t)size_bytes, fds, nr_fds);
+	int error = frame_writer_commit(&session->writer, (size_t)size_bytes, fds, nr_fds);
+	if (error == 0)
+		session->nr_unread_fds += nr_fds;
+	return error;
+}
+
+unsigned session_unread_fds(struct session *session)
+{
+	int nr_bytes;
+
+	/* What the socket says is the size of all that was sent and not received. */
+	if (session->nr_unread_fds && session->writer.nr_fds == 0 &&
+	    ioctl(session->fd, SIOCOUTQ, &nr_bytes) == 0 && nr_bytes == 0)
+		session->nr_unread_fds = 0;
+	return session->nr_unread_fds;
+}
+
+void session_retry(struct session *session)
+{
+	if (!session->is_refused)
+		return;
+	session->is_refused = false;
+	session_settle_later(session);
 }
 
 int session_send(struct session *session, const struct message *reply, const int *fds,

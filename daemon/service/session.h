@@ -22,10 +22,9 @@ struct session;
 #define SESSION_STALL_MS 10000u /* without the peer reading any of what waits for it */
 
 enum session_verdict {
-	SESSION_NEXT,  /* served */
-	SESSION_YIELD, /* served, and it took long: others have their turn before the next */
-	SESSION_MORE,  /* served in part: others have their turn, then give it again */
-	SESSION_AGAIN  /* not served: give it again after the next session_release() */
+	SESSION_NEXT, /* served */
+	SESSION_MORE, /* served in part: others have their turn, then give it again */
+	SESSION_AGAIN /* not served: give it again after the next session_release() */
 };
 
 struct session_owner {
@@ -55,6 +54,11 @@ struct session *session_free(struct session *session);
  */
 int session_send(struct session *session, const struct message *reply, const int *fds,
 		 unsigned nr_fds);
+
+/* Descriptors queued or sent that the peer has perhaps not received: 0 once it has read all. */
+unsigned session_unread_fds(struct session *session);
+/* Sends what the kernel refused for a while. For the owner's timer. */
+void session_retry(struct session *session);
 
 /* A request's reply will come later; too many of them and no more is read until some came. */
 void session_hold(struct session *session);

@@ -27,8 +27,8 @@ static uint64_t host_bytes(void)
 
 static void set_flat_distances(struct topology *topology)
 {
-	for (unsigned i = 0; i < topology->nr_nodes; i++)
-		for (unsigned j = 0; j < topology->nr_nodes; j++)
+	for (unsigned i = 0; i < SERVICE_NODES_MAX; i++)
+		for (unsigned j = 0; j < SERVICE_NODES_MAX; j++)
 			topology->distances[i][j] = i == j ? DISTANCE_LOCAL : DISTANCE_REMOTE;
 }
 
@@ -68,10 +68,9 @@ static void find_nodes(struct topology *topology)
 static void read_distances(struct topology *topology)
 {
 	set_flat_distances(topology);
-	for (unsigned i = 0; i < topology->nr_nodes; i++) {
-		for (unsigned j = 0; j < topology->nr_nodes; j++) {
-			int distance = numa_distance(topology->nodes[i].host_node,
-						     topology->nodes[j].host_node);
+	for (int i = 0; i < (int)SERVICE_NODES_MAX; i++) {
+		for (int j = 0; j < (int)SERVICE_NODES_MAX; j++) {
+			int distance = numa_distance(i, j);
 
 			if (distance > 0 && distance <= UINT8_MAX) /* 0: the host does not know */
 				topology->distances[i][j] = (uint8_t)distance;

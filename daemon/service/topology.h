@@ -14,7 +14,8 @@ struct topology {
 		int host_node;      /* to bind to; -1 when invented */
 		uint64_t mem_bytes; /* the node's memory, for sizes in percent */
 	} nodes[SERVICE_NODES_MAX];
-	uint8_t distances[SERVICE_NODES_MAX][SERVICE_NODES_MAX]; /* by position in nodes[] */
+	/* From node to node, also of nodes without memory: requests come from there too. */
+	uint8_t distances[SERVICE_NODES_MAX][SERVICE_NODES_MAX];
 };
 
 /* fake_nodes 0 asks the host. Without NUMA support: one node 0, unbound. 0 or a negative errno. */

@@ -11,6 +11,9 @@
  * time, which is why it needs no lock of its own: whoever hands it on publishes its contents by
  * the mutex. Signals are blocked in the helpers, so that the loop gets them all and no long system
  * call of a job is cut short by one.
+ *
+ * Ending waits for jobs that run, but not for ever: a thread may hang in the kernel. What a job is
+ * about can't be freed under it, so the process then ends right there; the kernel takes the rest.
  */
 
 #include "service/worker.h"
@@ -23,9 +26,13 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "service/log.h"
 #include "service/loop.h"
+
+#define END_PATIENCE_S 5
 
 struct job_list {
 	struct worker_job *first;
@@ -166,6 +173,21 @@ int worker_pool_new(struct loop *loop, unsigned nr_threads, struct worker_pool *
 	return 0;
 }
 
+static void join_threads(struct worker_pool *pool)
+{
+	struct timespec deadline;
+
+	clock_gettime(CLOCK_MONOTONIC, &deadline);
+	deadline.tv_sec += END_PATIENCE_S;
+	for (unsigned i = 0; i < pool->nr_threads; i++) {
+		if (pthread_clockjoin_np(pool->threads[i], NULL, CLOCK_MONOTONIC, &deadline) == 0)
+			continue;
+		log_error("a helper thread does not end within %d s: ending without it",
+			  END_PATIENCE_S);
+		_exit(EXIT_FAILURE);
+	}
+}
+
 struct worker_pool *worker_pool_free(struct worker_pool *pool)
 {
 	if (!pool)
@@ -174,8 +196,7 @@ struct worker_pool *worker_pool_free(struct worker_pool *pool)
 	pool->stopping = true;
 	pthread_cond_broadcast(&pool->work);
 	pthread_mutex_unlock(&pool->lock);
-	for (unsigned i = 0; i < pool->nr_threads; i++)
-		pthread_join(pool->threads[i], NULL);
+	join_threads(pool);
 	loop_io_free(pool->io);
 	if (pool->event_fd >= 0)
 		close(pool->event_fd);

@@ -17,6 +17,9 @@ struct worker_job {
 };
 
 int worker_pool_new(struct loop *loop, unsigned nr_threads, struct worker_pool **ret);
-/* Finishes the jobs that run, drops those that wait (their done is not called). */
+/*
+ * Finishes the jobs that run, drops those that wait (their done is not called). If a job does not
+ * end within seconds, the process does.
+ */
 struct worker_pool *worker_pool_free(struct worker_pool *pool);
 void worker_pool_submit(struct worker_pool *pool, struct worker_job *job);

@@ -60,7 +60,7 @@ struct peer {
 	uint64_t next_id;
 };
 
-/* Connects; nothing is said yet. Receiving gives up after ten seconds and fails the test. */
+/* Connects; nothing is said yet. Receiving gives up after twenty seconds and fails the test. */
 void peer_connect(struct peer *peer, const struct daemon *daemon);
 /* Connects and says hello. Returns the client's id. */
 uint32_t peer_hello(struct peer *peer, const struct daemon *daemon, const char *name);
@@ -80,7 +80,7 @@ void peer_call(struct peer *peer, struct message *request, struct message *ret);
 struct message_pool_info peer_pool_info(struct peer *peer, const char *pool);
 
 /*
- * Asks again and again, for at most ten seconds, until the pool has this many free bytes; fails
+ * Asks again and again, for at most twenty seconds, until the pool has this many free bytes; fails
  * the test when it does not get there.
  */
 void peer_await_free(struct peer *peer, const char *pool, uint64_t free_bytes);

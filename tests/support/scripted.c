@@ -6,6 +6,7 @@
 
 #include "support/scripted.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -230,10 +231,11 @@ void scripted_welcome(struct scripted *daemon)
 
 int scripted_memfd(uint64_t size_bytes)
 {
-	int fd = memfd_create("scripted", MFD_CLOEXEC);
+	int fd = memfd_create("scripted", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	SCRIPT_CHECK(fd >= 0);
 	SCRIPT_CHECK(ftruncate(fd, (off_t)size_bytes) == 0);
+	SCRIPT_CHECK(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK) == 0);
 	return fd;
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -110,6 +111,10 @@ static int catch_reply(void *data, const struct message *reply, const int *fds, 
 		memcpy(client->runs, reply->u.granted.runs,
 		       reply->u.granted.nr_runs * sizeof(*client->runs));
 		client->reply.u.granted.runs = client->runs;
+	}
+	if (reply->type == MESSAGE_CHECK_RESULT) {
+		snprintf(client->fault, sizeof(client->fault), "%s", reply->u.check_result.first);
+		client->reply.u.check_result.first = client->fault;
 	}
 	if (++client->nr_replies == client->nr_wanted)
 		loop_quit(client->fixture->service.loop);

@@ -47,6 +47,7 @@ struct fixture_client {
 	unsigned nr_wanted; /* the loop quits when they are there */
 	struct message reply;
 	char error[256]; /* of the last reply */
+	char fault[256]; /* likewise, of a check */
 	int fds[FRAME_FDS_MAX];
 	unsigned nr_fds;
 	struct message_run runs[MESSAGE_BATCH_BLOCKS_MAX]; /* of the last grant */

@@ -464,8 +464,35 @@ static void test_backing_touch_commits_nothing(void **state)
 	base = map_all(&fixture);
 	base[5 * PAGE_BYTES] = 1;
 	assert_int_equal(backing_committed_bytes(fixture.backing), PAGE_BYTES);
-	assert_false(prepare(&fixture, 5, 1, BOB));
+	assert_true(prepare(&fixture, 0, 65536, BOB));
 	assert_int_equal(base[5 * PAGE_BYTES], 0);
+	assert_int_equal(backing_committed_bytes(fixture.backing), PAGE_BYTES);
+	unmap_all(&fixture, base);
+	stop(&fixture);
+}
+
+/* A range of several stretches of data, with holes between, one across two reads. */
+static void test_backing_touch_zeroes_all_data_between_holes(void **state)
+{
+	struct backing_config config = small_pages;
+	struct fixture fixture;
+	unsigned char *base;
+
+	(void)state;
+	config.commit = SERVICE_COMMIT_TOUCH;
+	start(&fixture, &config);
+	assert_false(prepare(&fixture, 0, 8192, ALICE));
+	base = map_all(&fixture);
+	base[4095] = 1; /* the last byte of a page */
+	memset(base + 14 * PAGE_BYTES, 'a', 5 * PAGE_BYTES);
+	memset(base + 8191 * PAGE_BYTES, 'a', PAGE_BYTES);
+	memset(base + 8192 * PAGE_BYTES, 'b', PAGE_BYTES);
+	assert_true(prepare(&fixture, 0, 8192, BOB));
+	assert_int_equal(backing_committed_bytes(fixture.backing), 8 * PAGE_BYTES);
+	assert_int_equal(base[4095], 0);
+	assert_true(is_filled_with(base + 14 * PAGE_BYTES, 0, 5 * PAGE_BYTES));
+	assert_true(is_filled_with(base + 8191 * PAGE_BYTES, 0, PAGE_BYTES));
+	assert_true(is_filled_with(base + 8192 * PAGE_BYTES, 'b', PAGE_BYTES));
 	unmap_all(&fixture, base);
 	stop(&fixture);
 }
@@ -484,7 +511,7 @@ static void test_backing_zeroes_what_passes_to_another_uid(void **state)
 	memset(base, 'a', CHUNK_PAGES * PAGE_BYTES);
 	assert_false(prepare(&fixture, 8, 8, ALICE));
 	assert_true(is_filled_with(base, 'a', CHUNK_PAGES * PAGE_BYTES));
-	assert_false(prepare(&fixture, 8, 8, BOB)); /* little: at once */
+	assert_true(prepare(&fixture, 8, 8, BOB));
 	assert_true(is_filled_with(base, 'a', 8 * PAGE_BYTES));
 	assert_true(is_filled_with(base + 8 * PAGE_BYTES, 0, 8 * PAGE_BYTES));
 	assert_true(is_filled_with(base + 16 * PAGE_BYTES, 'a', 496 * PAGE_BYTES));
@@ -492,20 +519,20 @@ static void test_backing_zeroes_what_passes_to_another_uid(void **state)
 	stop(&fixture);
 }
 
-static void test_backing_zeroes_much_on_a_helper_thread(void **state)
+static void test_backing_zeroes_much_in_several_jobs(void **state)
 {
 	struct fixture fixture;
 	unsigned char *base;
 
 	(void)state;
 	start(&fixture, &small_pages);
-	prepare(&fixture, 0, 4 * CHUNK_PAGES, ALICE);
+	prepare(&fixture, 0, 12 * CHUNK_PAGES, ALICE);
 	base = map_all(&fixture);
-	memset(base, 'a', 4 * CHUNK_PAGES * PAGE_BYTES);
-	assert_true(prepare(&fixture, 64, 3 * CHUNK_PAGES, BOB));
+	memset(base, 'a', 12 * CHUNK_PAGES * PAGE_BYTES);
+	assert_true(prepare(&fixture, 64, 10 * CHUNK_PAGES, BOB));
 	assert_true(is_filled_with(base, 'a', 64 * PAGE_BYTES));
-	assert_true(is_filled_with(base + 64 * PAGE_BYTES, 0, 3 * CHUNK_PAGES * PAGE_BYTES));
-	assert_true(is_filled_with(base + (64 + 3 * CHUNK_PAGES) * PAGE_BYTES, 'a', PAGE_BYTES));
+	assert_true(is_filled_with(base + 64 * PAGE_BYTES, 0, 10 * CHUNK_PAGES * PAGE_BYTES));
+	assert_true(is_filled_with(base + (64 + 10 * CHUNK_PAGES) * PAGE_BYTES, 'a', PAGE_BYTES));
 	memset(base + 64 * PAGE_BYTES, 'b', PAGE_BYTES);
 	assert_false(prepare(&fixture, 64, 64, BOB)); /* it is his now */
 	assert_int_equal(base[64 * PAGE_BYTES], 'b');
@@ -662,10 +689,10 @@ static void test_backing_huge_pages_are_committed_and_zeroed(void **state)
 	assert_true(backed_bytes(&fixture) >= HUGE_BYTES);
 	base = map_all(&fixture);
 	memset(base, 'a', HUGE_BYTES);
-	assert_false(prepare(&fixture, 3, 2, BOB));
+	assert_true(prepare(&fixture, 3, 2, BOB)); /* on a helper thread, however little */
 	assert_true(is_filled_with(base, 'a', 3 * PAGE_BYTES));
 	assert_true(is_filled_with(base + 3 * PAGE_BYTES, 0, 2 * PAGE_BYTES));
-	assert_true(prepare(&fixture, 0, CHUNK_PAGES, BOB)); /* on a helper thread */
+	assert_true(prepare(&fixture, 0, CHUNK_PAGES, BOB));
 	assert_true(is_filled_with(base, 0, HUGE_BYTES));
 	unmap_all(&fixture, base);
 	stop(&fixture);
@@ -707,6 +734,7 @@ static void test_backing_huge_pages_are_reserved_for_those_who_touch(void **stat
 	start(&fixture, &config);
 	assert_int_equal(hostmem_huge_pages(-1, HUGE_BYTES, &free_after), 0);
 	assert_int_equal(free_before.nr_available - free_after.nr_available, 16);
+	assert_false(prepare(&fixture, 0, CHUNK_PAGES, ALICE)); /* nothing to wait for */
 	base = map_all(&fixture);
 	base[15 * HUGE_BYTES] = 1;
 	assert_int_equal(backing_committed_bytes(fixture.backing), HUGE_BYTES);
@@ -799,8 +827,9 @@ int main(void)
 		cmocka_unit_test(test_backing_jumping_about_does_not_commit_the_rest),
 		cmocka_unit_test(test_backing_commit_all_commits_all),
 		cmocka_unit_test(test_backing_touch_commits_nothing),
+		cmocka_unit_test(test_backing_touch_zeroes_all_data_between_holes),
 		cmocka_unit_test(test_backing_zeroes_what_passes_to_another_uid),
-		cmocka_unit_test(test_backing_zeroes_much_on_a_helper_thread),
+		cmocka_unit_test(test_backing_zeroes_much_in_several_jobs),
 		cmocka_unit_test(test_backing_zeroes_exactly_the_blocks_of_the_runs),
 		cmocka_unit_test(test_backing_commits_before_it_zeroes),
 		cmocka_unit_test(test_backing_punched_hole_does_not_hurt_the_daemon),

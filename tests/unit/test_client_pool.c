@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -30,6 +31,7 @@ enum open_lie {
 	LIE_MANY_FDS,
 	LIE_NO_SEGMENTS,
 	LIE_SHORT_FILE,
+	LIE_UNSEALED,
 	LIE_PIPE,
 	LIE_EMPTY_SEGMENT,
 	LIE_ODD_PAGE,
@@ -56,8 +58,15 @@ static void script_open_lie(struct scripted *daemon, void *data)
 	for (unsigned i = 0; i < 3; i++)
 		fds[i] = scripted_memfd(ZONE_BYTES);
 	segments[0] = segments[1] = segment;
-	if (lie == LIE_SHORT_FILE)
-		SCRIPT_CHECK(ftruncate(fds[1], ZONE_BYTES - 4096) == 0);
+	if (lie == LIE_SHORT_FILE) {
+		close(fds[1]);
+		fds[1] = scripted_memfd(ZONE_BYTES - 4096);
+	}
+	if (lie == LIE_UNSEALED) {
+		close(fds[1]);
+		fds[1] = memfd_create("unsealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+		SCRIPT_CHECK(ftruncate(fds[1], ZONE_BYTES) == 0);
+	}
 	if (lie == LIE_PIPE) {
 		int ends[2];
 

@@ -100,14 +100,74 @@ static void test_clients_turn_a_flood_away(void **state)
 		close(fds[i]);
 }
 
-static void test_clients_half_of_few_places_is_one_users(void **state)
+static void test_clients_share_is_half_and_less_for_strangers(void **state)
 {
 	struct clients *clients = &((struct fixture *)*state)->service.clients;
+	const struct access_peer root = { .uid = 0 }, user = { .uid = FIXTURE_UID },
+				 reader = { .uid = FIXTURE_UID_READER },
+				 stranger = { .uid = FIXTURE_UID_READER + 1 };
 
+	clients->nr_max = 160;
+	assert_int_equal(clients_share(clients, &root), 160);
+	assert_int_equal(clients_share(clients, &user), 80);
+	assert_int_equal(clients_share(clients, &reader), 80);
+	assert_int_equal(clients_share(clients, &stranger), 10);
 	clients->nr_max = 10;
-	assert_int_equal(clients_max_of_uid(clients), 5);
+	assert_int_equal(clients_share(clients, &user), 5);
+	assert_int_equal(clients_share(clients, &stranger), 2);
 	clients->nr_max = 1;
-	assert_int_equal(clients_max_of_uid(clients), 1);
+	assert_int_equal(clients_share(clients, &user), 1);
+}
+
+static void test_clients_keep_places_for_root(void **state)
+{
+	struct fixture *fixture = *state;
+	struct clients *clients = &fixture->service.clients;
+	struct fixture_client *users[4], *root = fixture_client_new(fixture, 0);
+
+	clients->nr_max = 4;
+	for (size_t i = 0; i < 4; i++)
+		users[i] = fixture_client_new(fixture, i % 2 ? FIXTURE_UID : FIXTURE_UID_READER);
+	assert_int_equal(clients_admit(clients, &users[0]->client), 0);
+	assert_int_equal(clients_admit(clients, &users[1]->client), 0);
+	assert_int_equal(clients_admit(clients, &users[2]->client), CLIENTS_E_FULL);
+	assert_int_equal(clients_admit(clients, &users[3]->client), CLIENTS_E_FULL);
+	assert_int_equal(clients_admit(clients, &root->client), 0);
+	for (size_t i = 0; i < 4; i++)
+		fixture_client_free(users[i]);
+	fixture_client_free(root);
+}
+
+/* Replies that nobody reads: one connection's bound, and that of all of a user's. */
+static void test_clients_bound_unread_descriptors(void **state)
+{
+	struct fixture *fixture = *state;
+	struct clients *clients = &fixture->service.clients;
+	const struct message reply = { .id = 1, .error = "" };
+	int one = connect_one(clients), two = connect_one(clients);
+	struct client *first = TAILQ_FIRST(&clients->list), *second = TAILQ_NEXT(first, link);
+	const int fds[16] = { 0 };
+	char bytes[4096];
+
+	first->peer.credentials.uid = second->peer.credentials.uid = FIXTURE_UID;
+	clients->nr_fds_max = 20;
+	assert_true(clients_allow_fds(clients, first, 64)); /* one reply always fits */
+	client_reply(first, &reply, fds, 15);
+	run_round(fixture->service.loop);
+	assert_true(clients_allow_fds(clients, first, 1));
+	assert_false(clients_allow_fds(clients, first, 2));
+	assert_true(clients_allow_fds(clients, second, 5));
+	assert_false(clients_allow_fds(clients, second, 6));
+	second->peer.credentials.uid = FIXTURE_UID_READER;
+	assert_true(clients_allow_fds(clients, second, 6));
+
+	assert_true(recv(one, bytes, sizeof(bytes), 0) > 0);
+	assert_true(clients_allow_fds(clients, first, 2));
+	first->peer.credentials.uid = second->peer.credentials.uid = geteuid();
+	close(one);
+	close(two);
+	while (clients->nr_clients > 0)
+		run_round(fixture->service.loop);
 }
 
 static void test_clients_that_say_nothing_are_dropped(void **state)
@@ -133,7 +193,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CLIENTS_TEST(test_clients_are_charged_until_they_are_gone),
 		CLIENTS_TEST(test_clients_turn_a_flood_away),
-		CLIENTS_TEST(test_clients_half_of_few_places_is_one_users),
+		CLIENTS_TEST(test_clients_share_is_half_and_less_for_strangers),
+		CLIENTS_TEST(test_clients_keep_places_for_root),
+		CLIENTS_TEST(test_clients_bound_unread_descriptors),
 		CLIENTS_TEST(test_clients_that_say_nothing_are_dropped),
 	};
 

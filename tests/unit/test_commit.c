@@ -38,6 +38,15 @@ struct watched_wait {
 	unsigned nr_done;
 };
 
+static void map(struct fixture *fixture, int flags)
+{
+	void *base = mmap(fixture->segment.base, fixture->segment.size_bytes,
+			  PROT_READ | PROT_WRITE, MAP_SHARED | flags, fixture->segment.fd, 0);
+
+	assert_true(base != MAP_FAILED);
+	fixture->segment.base = base;
+}
+
 static void start(struct fixture *fixture, uint64_t claimed_bytes, uint64_t real_bytes)
 {
 	*fixture = (struct fixture){
@@ -51,6 +60,7 @@ static void start(struct fixture *fixture, uint64_t claimed_bytes, uint64_t real
 	assert_true(fixture->segment.fd >= 0);
 	assert_int_equal(ftruncate(fixture->segment.fd, (off_t)real_bytes), 0);
 	assert_int_equal(fcntl(fixture->segment.fd, F_ADD_SEALS, F_SEAL_GROW), 0);
+	map(fixture, 0);
 	assert_int_equal(loop_new(&fixture->loop), 0);
 	assert_int_equal(worker_pool_new(fixture->loop, 2, &fixture->workers), 0);
 	assert_int_equal(commit_init(&fixture->commit, &fixture->segment, fixture->workers), 0);
@@ -61,6 +71,7 @@ static void stop(struct fixture *fixture)
 	worker_pool_free(fixture->workers);
 	commit_deinit(&fixture->commit);
 	loop_free(fixture->loop);
+	assert_int_equal(munmap(fixture->segment.base, fixture->segment.size_bytes), 0);
 	close(fixture->segment.fd);
 }
 
@@ -160,6 +171,7 @@ static void test_commit_failure_is_not_for_ever(void **state)
 	assert_int_equal(ftruncate(fd, 8 * MIB), 0);
 	assert_int_equal(dup2(fd, fixture.segment.fd), fixture.segment.fd);
 	close(fd);
+	map(&fixture, MAP_FIXED);
 	wait = watched_wait(&fixture);
 	commit_need(&fixture.commit, 2 * CHUNK_PAGES, 1, &wait.wait);
 	run_until(&fixture, 2);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Configuration: what is read, what overrides what, and how mistakes are told. */
 
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <setjmp.h>
@@ -202,7 +203,7 @@ static void test_config_keys_left_out_have_defaults(void **state)
 
 	assert_int_equal(fixture->config.fake_nodes, 0);
 	assert_int_equal(fixture->config.log_level, LOG_INFO);
-	assert_int_equal(pool->size.bytes, CONFIG_DEFAULT_POOL_BYTES);
+	assert_int_equal(pool->size.bytes, UINT64_C(256) << 20);
 	assert_int_equal(pool->size.permyriad, 0);
 	assert_true(pool->nodes == UINT64_MAX);
 	assert_int_equal(pool->page_bytes, 4096);
@@ -224,7 +225,7 @@ static void test_config_embedded_default_serves_who_starts_it(void **state)
 	assert_nr_messages(fixture, 0);
 	assert_int_equal(fixture->config.nr_pools, 1);
 	assert_string_equal(fixture->config.pools[0].name, "default");
-	assert_int_equal(fixture->config.pools[0].size.bytes, CONFIG_DEFAULT_POOL_BYTES);
+	assert_int_equal(fixture->config.pools[0].size.bytes, UINT64_C(256) << 20);
 	assert_int_equal(fixture->config.pools[0].access.nr_entries, 1);
 	assert_int_equal(fixture->config.pools[0].access.entries[0].id, geteuid());
 }
@@ -338,6 +339,37 @@ static void test_config_missing_file_is_an_error(void **state)
 	assert_int_equal(load_path(fixture, "/nonexistent/file", NULL), -ENOENT);
 	assert_string_equal(fixture->messages, "/nonexistent/file: No such file or directory\n");
 	assert_int_equal(load_path(fixture, fixture->folder, NULL), -EISDIR);
+}
+
+/* None of them may be waited for, nor read to an end that does not come. */
+static void test_config_must_be_a_regular_file(void **state)
+{
+	struct fixture *fixture = *state;
+	char fifo[sizeof(fixture->folder) + 8];
+
+	snprintf(fifo, sizeof(fifo), "%s/fifo", fixture->folder);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_int_equal(load_path(fixture, fifo, NULL), -ENOTSUP);
+	assert_non_null(strstr(fixture->messages, "not a regular file"));
+	assert_int_equal(unlink(fifo), 0);
+	assert_int_equal(load_path(fixture, "/dev/zero", NULL), -ENOTSUP);
+}
+
+static void test_config_control_characters_are_not_repeated(void **state)
+{
+	struct fixture *fixture = *state;
+	static const char *const texts[] = { "[pool default]\n\033[2Jsize = 1G\n",
+					     "[pool default]\nsize = \177\n",
+					     "[pool default]\nsize = 1G\rx\n",
+					     "[pool default]\n\001\002\n\003\n" };
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		assert_int_equal(load(fixture, texts[i]), -EINVAL);
+		assert_told(fixture, 2, "[pool default] a control character: this is no text");
+		for (const char *c = fixture->messages; *c; c++)
+			assert_true(*c == '\n' || !iscntrl((unsigned char)*c));
+	}
+	assert_int_equal(load(fixture, "[pool default]\r\nsize\t= 1G\r\n"), 0);
 }
 
 static void test_config_file_without_pools_is_an_error(void **state)
@@ -672,6 +704,8 @@ int main(void)
 		config_test(test_config_later_files_override_key_by_key),
 		config_test(test_config_errors_name_the_file_they_are_in),
 		config_test(test_config_missing_file_is_an_error),
+		config_test(test_config_must_be_a_regular_file),
+		config_test(test_config_control_characters_are_not_repeated),
 		config_test(test_config_file_without_pools_is_an_error),
 		config_test(test_config_all_errors_are_told),
 		config_test(test_config_nothing_is_returned_with_an_error),

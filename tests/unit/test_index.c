@@ -38,11 +38,12 @@ static void fixture_deinit(struct fixture *fixture)
 static void assert_all_free(const struct index *index)
 {
 	uint64_t counts[PAGE_NR_ORDERS];
+	uint32_t cursor = 0;
 
 	assert_null(index_validate(index));
 	assert_int_equal(index->nr_free, index->nr_pages);
 	assert_int_equal(index_largest(index), index->max_order);
-	index_count(index, counts);
+	assert_true(index_count(index, UINT32_MAX, &cursor, counts));
 	assert_int_equal(counts[index->max_order], index->nr_pages >> index->max_order);
 }
 
@@ -185,13 +186,43 @@ static void test_index_counts_no_block_above_max_order(void **state)
 {
 	uint64_t counts[PAGE_NR_ORDERS];
 	struct fixture fixture;
+	uint32_t cursor = 0;
 
 	(void)state;
 	fixture_init(&fixture, 1000, 3);
-	index_count(&fixture.index, counts);
+	assert_true(index_count(&fixture.index, UINT32_MAX, &cursor, counts));
 	for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
 		assert_int_equal(counts[order], order == 3 ? 125 : 0);
 	assert_int_equal(index_largest(&fixture.index), 3);
+	fixture_deinit(&fixture);
+}
+
+#define NR_TAKEN 20000u
+
+/* In slices of any size the sum is the same, open leaves and short last ones included. */
+static void test_index_counts_in_slices(void **state)
+{
+	static uint32_t taken[NR_TAKEN];
+	uint64_t whole[PAGE_NR_ORDERS], sliced[PAGE_NR_ORDERS];
+	struct fixture fixture;
+	uint32_t cursor = 0;
+
+	(void)state;
+	fixture_init(&fixture, 300001, 18);
+	for (unsigned i = 0; i < NR_TAKEN; i++)
+		taken[i] = index_take(&fixture.index, i % 8);
+	for (unsigned i = 0; i < NR_TAKEN; i += 3)
+		if (taken[i] != PAGE_NONE)
+			index_give(&fixture.index, taken[i], i % 8);
+	assert_true(index_count(&fixture.index, UINT32_MAX, &cursor, whole));
+	for (uint32_t max_leaves = 1; max_leaves < 6000; max_leaves = max_leaves * 3 + 1) {
+		unsigned nr_slices = 1;
+
+		for (cursor = 0; !index_count(&fixture.index, max_leaves, &cursor, sliced);)
+			nr_slices++;
+		assert_memory_equal(sliced, whole, sizeof(whole));
+		assert_int_equal(nr_slices, (cursor + max_leaves - 1) / max_leaves);
+	}
 	fixture_deinit(&fixture);
 }
 
@@ -347,6 +378,7 @@ int main(void)
 		cmocka_unit_test(test_index_keeps_hot_leaf_open),
 		cmocka_unit_test(test_index_finds_large_block_under_open_leaves),
 		cmocka_unit_test(test_index_counts_no_block_above_max_order),
+		cmocka_unit_test(test_index_counts_in_slices),
 		cmocka_unit_test(test_index_takes_pages_of_one_leaf),
 		cmocka_unit_test(test_index_gives_run_across_leaves),
 		cmocka_unit_test(test_index_claims_any_free_block),

@@ -54,6 +54,19 @@ static void test_ledger_memory_is_sealed_and_private(void **state)
 	assert_int_equal(ledger.fd, -1);
 }
 
+/* Storing a word never has to ask for memory. */
+static void test_ledger_memory_is_backed_as_a_whole(void **state)
+{
+	struct ledger_memory ledger = LEDGER_MEMORY_NULL;
+	struct stat status;
+
+	(void)state;
+	assert_int_equal(ledger_memory_init(&ledger, "test-ledger", LEDGER_BYTES), 0);
+	assert_int_equal(fstat(ledger.fd, &status), 0);
+	assert_true(status.st_blocks * 512 >= (off_t)LEDGER_BYTES);
+	ledger_memory_deinit(&ledger);
+}
+
 static void test_ledger_memory_refuses_what_can_not_be_had(void **state)
 {
 	struct ledger_memory ledger = LEDGER_MEMORY_NULL;
@@ -82,6 +95,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_ledger_memory_is_zeroed_and_outlives_its_mapping),
 		cmocka_unit_test(test_ledger_memory_is_sealed_and_private),
+		cmocka_unit_test(test_ledger_memory_is_backed_as_a_whole),
 		cmocka_unit_test(test_ledger_memory_refuses_what_can_not_be_had),
 		cmocka_unit_test(test_index_memory_is_zeroed),
 	};

@@ -82,10 +82,9 @@ static void test_pools_have_a_zone_a_node(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(zone_nr_pages(pool->zones[i].zone), 1024);
 		assert_int_equal(backing_node(pool->zones[i].backing), i);
-		assert_int_equal(pool->zone_of_node[i], i);
+		assert_int_equal(pool->nearest_zones[i], i);
 	}
 	assert_string_equal(pool->zones[2].name, "node2");
-	assert_int_equal(pool->zone_of_node[3], POOLS_NODE_NONE);
 	assert_int_equal(pool->max_order, 10); /* what fits into 4 MiB */
 	assert_int_equal(pools_held_pages(&fixture->pools, 1), 0);
 }
@@ -99,10 +98,26 @@ static void test_pools_may_live_on_some_nodes_only(void **state)
 	assert_int_equal(make_pools(fixture), 0);
 	const struct pools_pool *pool = &fixture->pools.pools[0];
 	assert_int_equal(pool->nr_zones, 2);
-	assert_int_equal(pool->zone_of_node[0], 0);
-	assert_int_equal(pool->zone_of_node[1], POOLS_NODE_NONE);
-	assert_int_equal(pool->zone_of_node[2], 1);
+	assert_int_equal(backing_node(pool->zones[0].backing), 0);
+	assert_int_equal(backing_node(pool->zones[1].backing), 2);
 	assert_int_equal(pool->max_order, 3);
+}
+
+/* Node 1 has memory, though none in this pool; node 40 has none at all. */
+static void test_pools_know_the_nearest_zone_of_every_node(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->pool_config.nodes = UINT64_C(1) << 2 | UINT64_C(1) << 0;
+	fixture->topology.distances[1][2] = 15;
+	fixture->topology.distances[40][0] = 31;
+	assert_int_equal(make_pools(fixture), 0);
+	const struct pools_pool *pool = &fixture->pools.pools[0];
+	assert_int_equal(pool->nearest_zones[0], 0);
+	assert_int_equal(pool->nearest_zones[1], 1);
+	assert_int_equal(pool->nearest_zones[2], 1);
+	assert_int_equal(pool->nearest_zones[40], 1);
+	assert_int_equal(pool->nearest_zones[41], 0);
 }
 
 static void test_pools_sizes_are_rounded_and_parts_are_of_the_node(void **state)
@@ -149,6 +164,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		POOLS_TEST(test_pools_have_a_zone_a_node),
 		POOLS_TEST(test_pools_may_live_on_some_nodes_only),
+		POOLS_TEST(test_pools_know_the_nearest_zone_of_every_node),
 		POOLS_TEST(test_pools_sizes_are_rounded_and_parts_are_of_the_node),
 		POOLS_TEST(test_pools_refuse_what_can_not_be),
 	};

@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -29,6 +32,7 @@ struct fixture {
 	struct session *session;
 	struct codec_arena arena, peer_arena;
 	struct frame_reader reader; /* the peer's */
+	int session_fd;             /* the session's */
 	int fd;
 	uint64_t next_id;
 
@@ -36,6 +40,8 @@ struct fixture {
 	unsigned nr_parts; /* of the next request, before it is served */
 	bool is_silent;    /* does not reply */
 	bool is_wordy;     /* replies with much */
+	bool is_giving;    /* replies with a descriptor */
+	uint64_t work_ns;  /* that each request takes */
 	unsigned nr_served;
 	unsigned nr_quit; /* the loop quits when so many are served */
 	bool is_closed;
@@ -59,8 +65,10 @@ static enum session_verdict serve(void *data, const struct message *request)
 		reply.u.block_list.blocks = blocks;
 		reply.u.block_list.nr_blocks = MESSAGE_BLOCKS_MAX;
 	}
+	for (uint64_t end_ns = loop_clock_ns() + fixture->work_ns; loop_clock_ns() < end_ns;)
+		;
 	if (!fixture->is_silent)
-		session_send(fixture->session, &reply, NULL, 0);
+		session_send(fixture->session, &reply, &fixture->fd, fixture->is_giving);
 	if (++fixture->nr_served == fixture->nr_quit)
 		loop_quit(fixture->loop);
 	return fixture->verdict;
@@ -95,6 +103,7 @@ static int setup(void **state)
 	fixture->peer_arena.memory = malloc(CODEC_ARENA_BYTES);
 	fixture->peer_arena.size_bytes = CODEC_ARENA_BYTES;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+	fixture->session_fd = fds[0];
 	fixture->fd = fds[1];
 	assert_int_equal(fcntl(fds[0], F_SETFL, O_NONBLOCK), 0);
 	assert_int_equal(loop_new(&fixture->loop), 0);
@@ -253,9 +262,10 @@ static void test_session_serves_a_flood_in_slices(void **state)
 {
 	struct fixture *fixture = *state;
 
+	fixture->work_ns = 20000;
 	send_pings(fixture, 256);
 	run_rounds(fixture, 1);
-	assert_in_range(fixture->nr_served, 1, 200);
+	assert_in_range(fixture->nr_served, 1, 100);
 	run_until_served(fixture, 256);
 	run_rounds(fixture, 1);
 	assert_int_equal(count_replies(fixture), 256);
@@ -265,7 +275,7 @@ static void test_session_yields_after_long_work(void **state)
 {
 	struct fixture *fixture = *state;
 
-	fixture->verdict = SESSION_YIELD;
+	fixture->work_ns = 1000000;
 	send_pings(fixture, 8);
 	run_rounds(fixture, 1);
 	assert_in_range(fixture->nr_served, 1, 3);
@@ -349,6 +359,29 @@ static void test_session_stops_reading_for_a_peer_that_does_not(void **state)
 	assert_int_equal(fixture->nr_served, 250);
 	assert_null(session_overdue(fixture->session,
 				    loop_now_ms(fixture->loop) + SESSION_STALL_MS + 1000));
+}
+
+/* Descriptors that wait for a peer are the daemon's, of which it has few. */
+static void test_session_queues_descriptors_of_one_reply(void **state)
+{
+	struct fixture *fixture = *state;
+	int send_bytes_max = 4096;
+
+	assert_int_equal(setsockopt(fixture->session_fd, SOL_SOCKET, SO_SNDBUF, &send_bytes_max,
+				    sizeof(send_bytes_max)),
+			 0);
+	fixture->is_wordy = true;
+	fixture->is_giving = true;
+	send_pings(fixture, 8);
+	run_rounds(fixture, 50);
+	assert_in_range(fixture->nr_served, 1, 3);
+
+	unsigned nr_replies = 0;
+	while (nr_replies < 8) {
+		nr_replies += count_replies(fixture);
+		run_rounds(fixture, 1);
+	}
+	assert_int_equal(fixture->nr_served, 8);
 }
 
 static void expect_refusal_and_end(struct fixture *fixture, const char *word)
@@ -464,6 +497,98 @@ static void test_session_is_overdue_with_an_unfinished_frame(void **state)
 	assert_null(session_overdue(fixture->session, now_ms + SESSION_FRAME_MS + 1000));
 }
 
+/* Each of its frames comes in time; that there is always another is no fault of a busy peer. */
+static void test_session_is_not_overdue_with_frame_after_frame(void **state)
+{
+	struct fixture *fixture = *state;
+	uint8_t bytes[128];
+	size_t frame_bytes = make_pings(fixture, bytes, 2) / 2;
+	uint64_t began_ms;
+
+	session_welcome(fixture->session);
+	send_bytes(fixture, bytes, 3);
+	run_rounds(fixture, 3);
+	began_ms = loop_now_ms(fixture->loop);
+	while (loop_now_ms(fixture->loop) == began_ms) /* the clock's next tick */
+		;
+	send_bytes(fixture, bytes + 3, frame_bytes);
+	run_until_served(fixture, 1);
+	run_rounds(fixture, 3);
+	assert_null(session_overdue(fixture->session, began_ms + SESSION_FRAME_MS + 1));
+	assert_non_null(session_overdue(fixture->session, began_ms + SESSION_FRAME_MS + 1000));
+}
+
+/* Without the capabilities that lift the kernel's limit on descriptors in flight, or with them. */
+static void limit_descriptors(bool is_limited, rlim_t nr_fds)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2];
+	struct rlimit limit;
+
+	assert_int_equal(syscall(SYS_capget, &header, data), 0);
+	data[0].effective = data[0].permitted;
+	if (is_limited)
+		data[0].effective &= ~(1u << CAP_SYS_ADMIN | 1u << CAP_SYS_RESOURCE);
+	assert_int_equal(syscall(SYS_capset, &header, data), 0);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = nr_fds;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void send_descriptor(int to, int fd)
+{
+	char byte = 0;
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { .header = { .cmsg_len = CMSG_LEN(sizeof(int)),
+				  .cmsg_level = SOL_SOCKET,
+				  .cmsg_type = SCM_RIGHTS } };
+	struct iovec part = { .iov_base = &byte, .iov_len = 1 };
+	const struct msghdr message = { .msg_iov = &part,
+					.msg_iovlen = 1,
+					.msg_control = &control,
+					.msg_controllen = sizeof(control) };
+
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	assert_int_equal(sendmsg(to, &message, 0), 1);
+}
+
+/* Others left too many descriptors unread: no fault of this peer's, which waits for its own. */
+static void test_session_sends_again_what_the_kernel_refused(void **state)
+{
+	struct fixture *fixture = *state;
+	struct message reply;
+	struct rlimit limit;
+	int others[2];
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, others), 0);
+	for (unsigned i = 0; i < 66; i++)
+		send_descriptor(others[0], others[0]);
+	limit_descriptors(true, 64);
+	fixture->is_giving = true;
+	send_pings(fixture, 1);
+	run_until_served(fixture, 1);
+	run_rounds(fixture, 3);
+	session_retry(fixture->session);
+	run_rounds(fixture, 3);
+	limit_descriptors(false, limit.rlim_cur);
+	assert_false(fixture->is_closed);
+	assert_int_equal(session_unread_fds(fixture->session), 1);
+	assert_int_equal(count_replies(fixture), 0);
+	assert_non_null(session_overdue(fixture->session,
+					loop_now_ms(fixture->loop) + SESSION_STALL_MS + 1000));
+
+	session_retry(fixture->session);
+	run_rounds(fixture, 3);
+	assert_int_equal(session_unread_fds(fixture->session), 1); /* sent, and not read */
+	assert_true(receive(fixture, &reply));
+	assert_int_equal(session_unread_fds(fixture->session), 0);
+	close(others[0]);
+	close(others[1]);
+}
+
 #define SESSION_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -477,6 +602,8 @@ int main(void)
 		SESSION_TEST(test_session_gives_a_request_again_until_it_is_served),
 		SESSION_TEST(test_session_reads_no_more_while_many_wait),
 		SESSION_TEST(test_session_stops_reading_for_a_peer_that_does_not),
+		SESSION_TEST(test_session_queues_descriptors_of_one_reply),
+		SESSION_TEST(test_session_sends_again_what_the_kernel_refused),
 		SESSION_TEST(test_session_refuses_a_length_of_none),
 		SESSION_TEST(test_session_refuses_a_length_above_the_limit),
 		SESSION_TEST(test_session_refuses_garbage_after_what_was_right),
@@ -486,6 +613,7 @@ int main(void)
 		SESSION_TEST(test_session_finishes_when_all_is_sent),
 		SESSION_TEST(test_session_is_overdue_without_hello),
 		SESSION_TEST(test_session_is_overdue_with_an_unfinished_frame),
+		SESSION_TEST(test_session_is_not_overdue_with_frame_after_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

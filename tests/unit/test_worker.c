@@ -8,10 +8,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "service/log.h"
 #include "service/loop.h"
 #include "service/worker.h"
 
@@ -242,6 +245,45 @@ static void test_worker_free_finishes_what_runs_and_drops_what_waits(void **stat
 	}
 }
 
+/* A child: its pool can't be freed, and nothing may be freed behind it. */
+static void end_with_a_stuck_helper(int entered, int from_helper)
+{
+	struct fixture fixture;
+	struct gate_job gate;
+	int never[2];
+	char byte;
+
+	start(&fixture, 1);
+	if (pipe(never) < 0)
+		_exit(2);
+	gate = (struct gate_job){ numbered_job(&fixture, 1), entered, never[0] };
+	gate.numbered.job.run = run_gate;
+	worker_pool_submit(fixture.pool, &gate.numbered.job);
+	if (read(from_helper, &byte, 1) != 1)
+		_exit(2);
+	log_set_level(LOG_CRIT);
+	worker_pool_free(fixture.pool);
+	_exit(0);
+}
+
+static void test_worker_free_ends_the_process_when_a_helper_is_stuck(void **state)
+{
+	int entered[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(entered), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0)
+		end_with_a_stuck_helper(entered[1], entered[0]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), EXIT_FAILURE);
+	close(entered[0]);
+	close(entered[1]);
+}
+
 static void test_worker_free_accepts_null(void **state)
 {
 	(void)state;
@@ -258,6 +300,7 @@ int main(void)
 		cmocka_unit_test(test_worker_done_may_submit_the_job_again),
 		cmocka_unit_test(test_worker_jobs_finish_in_their_own_order),
 		cmocka_unit_test(test_worker_free_finishes_what_runs_and_drops_what_waits),
+		cmocka_unit_test(test_worker_free_ends_the_process_when_a_helper_is_stuck),
 		cmocka_unit_test(test_worker_free_accepts_null),
 	};
 

@@ -74,10 +74,11 @@ static void assert_sound(const struct zone *zone)
 static void assert_all_free(const struct zone *zone)
 {
 	uint64_t counts[PAGE_NR_ORDERS];
+	uint32_t cursor = 0;
 
 	assert_sound(zone);
 	assert_int_equal(zone_nr_free(zone), zone_nr_pages(zone));
-	zone_count_free(zone, counts);
+	assert_true(zone_count_free(zone, UINT32_MAX, &cursor, counts));
 	assert_int_equal(counts[zone_max_order(zone)], zone_nr_pages(zone) >> zone_max_order(zone));
 	assert_int_equal(zone_largest_free(zone), zone_max_order(zone));
 }
