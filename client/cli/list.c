@@ -82,7 +82,7 @@ static enum command_exit print_part(struct output *output, struct connection *co
 	outcome = json ? print_elements(output, part) : print_rows(output, part);
 	output->begun = true;
 	output->any |= part_count(part) > 0;
-	if (outcome == COMMAND_DONE && part_next(part) != 0 && part_next(part) == *start) {
+	if (outcome == COMMAND_DONE && part_next(part) != 0 && part_next(part) <= *start) {
 		complain("the daemon's list leads back to itself");
 		return COMMAND_REFUSED;
 	}

@@ -5,12 +5,14 @@
  * space only; page tables grow with what is touched.
  *
  * What the daemon tells of a segment is held against the file itself before the first access: a
- * page beyond the file's end would be SIGBUS, long after the lie.
+ * page beyond the file's end would be SIGBUS, long after the lie. So the file must also be sealed
+ * against shrinking: what holds now holds for good.
  */
 
 #include "lib/mapping.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
@@ -19,6 +21,7 @@ static bool segment_is_sound(const struct message_segment *segment, int fd)
 	uint64_t limit_bytes = UINT64_C(1) << (PPC_ZONE_SHIFT + PPC_PAGE_SHIFT);
 	uint64_t page_bytes = segment->page_bytes;
 	struct stat status;
+	int seals;
 
 	if (page_bytes < 1u << PPC_PAGE_SHIFT || (page_bytes & (page_bytes - 1)) != 0)
 		return false;
@@ -27,6 +30,9 @@ static bool segment_is_sound(const struct message_segment *segment, int fd)
 	if (segment->size_bytes > limit_bytes || segment->size_bytes > SIZE_MAX)
 		return false;
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+		return false;
+	seals = fcntl(fd, F_GET_SEALS);
+	if (seals < 0 || !(seals & F_SEAL_SHRINK))
 		return false;
 	return (uint64_t)status.st_size >= segment->size_bytes;
 }
