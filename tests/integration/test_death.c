@@ -27,12 +27,9 @@ static struct peer watcher;
 
 static int setup(void **state)
 {
-	char sections[128];
 
 	(void)state;
-	snprintf(sections, sizeof(sections), "[pool default]\naccess = uid:%u\nsize = 64M\n",
-		 (unsigned)getuid());
-	daemon_start(&server, "topology = fake:1", sections);
+	daemon_start(&server, "topology = fake:1", "[pool default]\nsize = 64M\n");
 	return 0;
 }
 
@@ -312,12 +309,10 @@ static void test_death_of_the_daemon_is_an_error_and_leaves_the_mapping(void **s
 	struct pp_client *client;
 	struct pp_pool *pool;
 	struct daemon doomed;
-	char sections[128], *block;
+	char *block;
 
 	(void)state;
-	snprintf(sections, sizeof(sections), "[pool default]\naccess = uid:%u\nsize = 8M\n",
-		 (unsigned)getuid());
-	daemon_start(&doomed, "topology = fake:1", sections);
+	daemon_start(&doomed, "topology = fake:1", "[pool default]\nsize = 8M\n");
 	client = daemon_connect(&doomed, "survivor");
 	assert_int_equal(pp_pool_open(client, NULL, 0, &pool), 0);
 	block = pp_alloc_pages(pool, 3, 0);

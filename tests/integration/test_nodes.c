@@ -24,14 +24,11 @@ static struct peer watcher;
 
 static int setup(void **state)
 {
-	char sections[256];
 
 	(void)state;
-	snprintf(sections, sizeof(sections),
-		 "[pool default]\naccess = uid:%u\nsize = 8M\n"
-		 "[pool one]\naccess = uid:%u\nsize = 8M\nnodes = 2\n",
-		 (unsigned)getuid(), (unsigned)getuid());
-	daemon_start(&server, "topology = fake:3", sections);
+	daemon_start(&server, "topology = fake:3",
+		     "[pool default]\nsize = 8M\n"
+		     "[pool one]\nsize = 8M\nnodes = 2\n");
 	return 0;
 }
 

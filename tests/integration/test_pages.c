@@ -26,14 +26,11 @@ static struct daemon server;
 
 static int setup(void **state)
 {
-	char sections[256];
 
 	(void)state;
-	snprintf(sections, sizeof(sections),
-		 "[pool default]\naccess = uid:%u\nsize = 64M\n"
-		 "[pool two]\naccess = uid:%u\nsize = 8M\nmax_order = 9\n",
-		 (unsigned)getuid(), (unsigned)getuid());
-	daemon_start(&server, "topology = fake:1", sections);
+	daemon_start(&server, "topology = fake:1",
+		     "[pool default]\nsize = 64M\n"
+		     "[pool two]\nsize = 8M\nmax_order = 9\n");
 	return 0;
 }
 

@@ -26,8 +26,7 @@ static void expect_refusal(const char *daemon_keys, const char *keys, const char
 	struct daemon daemon;
 	char sections[512], *log;
 
-	snprintf(sections, sizeof(sections), "[pool default]\naccess = uid:%u\n%s\n",
-		 (unsigned)getuid(), keys);
+	snprintf(sections, sizeof(sections), "[pool default]\n%s\n", keys);
 	assert_int_not_equal(daemon_start_refused(&daemon, daemon_keys, sections), 0);
 	log = daemon_read_log(&daemon);
 	for (; *words; words++)
@@ -47,10 +46,7 @@ static struct message_zone_info committed_zone(const char *commit)
 	char sections[256];
 	struct peer peer;
 
-	snprintf(sections, sizeof(sections),
-		 "[pool default]\naccess = uid:%u\nsize = 32M\n"
-		 "commit = %s\n",
-		 (unsigned)getuid(), commit);
+	snprintf(sections, sizeof(sections), "[pool default]\nsize = 32M\ncommit = %s\n", commit);
 	daemon_start(&daemon, "topology = fake:1", sections);
 	peer_hello(&peer, &daemon, "look");
 	zone = peer_pool_info(&peer, "default").zones[0];
@@ -112,13 +108,11 @@ static void test_start_names_file_line_and_key_of_a_mistake(void **state)
 static void test_start_refuses_a_socket_that_is_served(void **state)
 {
 	struct daemon daemon;
-	char sections[128], command[512], program[4096];
+	char command[512], program[4096];
 	int status;
 
 	(void)state;
-	snprintf(sections, sizeof(sections), "[pool default]\naccess = uid:%u\nsize = 8M\n",
-		 (unsigned)getuid());
-	daemon_start(&daemon, "topology = fake:1", sections);
+	daemon_start(&daemon, "topology = fake:1", "[pool default]\nsize = 8M\n");
 	daemon_program("pagepoold", program, sizeof(program));
 	assert_true(snprintf(command, sizeof(command), "'%s' --config '%s/config' >/dev/null 2>&1",
 			     program, daemon.folder) < (int)sizeof(command));
@@ -133,12 +127,9 @@ static void test_start_takes_over_a_dead_daemons_socket(void **state)
 	struct pp_client_config config = { .struct_size = sizeof(config) };
 	struct pp_client *client = NULL;
 	struct daemon daemon;
-	char sections[128];
 
 	(void)state;
-	snprintf(sections, sizeof(sections), "[pool default]\naccess = uid:%u\nsize = 8M\n",
-		 (unsigned)getuid());
-	daemon_start(&daemon, "topology = fake:1", sections);
+	daemon_start(&daemon, "topology = fake:1", "[pool default]\nsize = 8M\n");
 	assert_int_equal(kill(daemon.pid, SIGKILL), 0);
 	assert_int_equal(waitpid(daemon.pid, NULL, 0), daemon.pid);
 	assert_int_equal(access(daemon.socket, F_OK), 0);
