@@ -41,10 +41,12 @@ struct job_list {
 
 struct worker_pool {
 	pthread_mutex_t lock;
-	pthread_cond_t work;
+	pthread_cond_t work;      /* there is some, or none will come any more */
+	pthread_cond_t ended;     /* one more thread has; waited for by CLOCK_MONOTONIC */
 	struct job_list waiting;  /* under lock */
 	struct job_list finished; /* under lock */
 	bool stopping;            /* under lock */
+	unsigned nr_ended;        /* under lock: threads that touch nothing any more but the lock */
 
 	int event_fd;
 	struct loop_io *io;
@@ -106,6 +108,8 @@ static void *worker_thread(void *data)
 		if (first)
 			wake_loop(pool);
 	}
+	pool->nr_ended++;
+	pthread_cond_signal(&pool->ended);
 	pthread_mutex_unlock(&pool->lock);
 	return NULL;
 }
@@ -145,6 +149,17 @@ static int start_threads(struct worker_pool *pool, unsigned nr_threads)
 	return -error;
 }
 
+static void init_conditions(struct worker_pool *pool)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(&pool->work, NULL);
+	pthread_cond_init(&pool->ended, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
 int worker_pool_new(struct loop *loop, unsigned nr_threads, struct worker_pool **ret)
 {
 	struct worker_pool *pool;
@@ -155,7 +170,7 @@ int worker_pool_new(struct loop *loop, unsigned nr_threads, struct worker_pool *
 	if (!pool)
 		return -ENOMEM;
 	pthread_mutex_init(&pool->lock, NULL);
-	pthread_cond_init(&pool->work, NULL);
+	init_conditions(pool);
 	job_list_init(&pool->waiting);
 	job_list_init(&pool->finished);
 	pool->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -173,33 +188,40 @@ int worker_pool_new(struct loop *loop, unsigned nr_threads, struct worker_pool *
 	return 0;
 }
 
-static void join_threads(struct worker_pool *pool)
+/* Tells the threads to stop. False when one does not within END_PATIENCE_S. */
+static bool stop_threads(struct worker_pool *pool)
 {
 	struct timespec deadline;
+	int error = 0;
+	bool has_stopped;
 
 	clock_gettime(CLOCK_MONOTONIC, &deadline);
 	deadline.tv_sec += END_PATIENCE_S;
-	for (unsigned i = 0; i < pool->nr_threads; i++) {
-		if (pthread_clockjoin_np(pool->threads[i], NULL, CLOCK_MONOTONIC, &deadline) == 0)
-			continue;
-		log_error("a helper thread does not end within %d s: ending without it",
-			  END_PATIENCE_S);
-		_exit(EXIT_FAILURE);
-	}
+	pthread_mutex_lock(&pool->lock);
+	pool->stopping = true;
+	pthread_cond_broadcast(&pool->work);
+	while (pool->nr_ended < pool->nr_threads && !error)
+		error = pthread_cond_timedwait(&pool->ended, &pool->lock, &deadline);
+	has_stopped = pool->nr_ended == pool->nr_threads;
+	pthread_mutex_unlock(&pool->lock);
+	return has_stopped;
 }
 
 struct worker_pool *worker_pool_free(struct worker_pool *pool)
 {
 	if (!pool)
 		return NULL;
-	pthread_mutex_lock(&pool->lock);
-	pool->stopping = true;
-	pthread_cond_broadcast(&pool->work);
-	pthread_mutex_unlock(&pool->lock);
-	join_threads(pool);
+	if (!stop_threads(pool)) {
+		log_error("a helper thread does not end within %d s: ending without it",
+			  END_PATIENCE_S);
+		_exit(EXIT_FAILURE);
+	}
+	for (unsigned i = 0; i < pool->nr_threads; i++)
+		pthread_join(pool->threads[i], NULL);
 	loop_io_free(pool->io);
 	if (pool->event_fd >= 0)
 		close(pool->event_fd);
+	pthread_cond_destroy(&pool->ended);
 	pthread_cond_destroy(&pool->work);
 	pthread_mutex_destroy(&pool->lock);
 	free(pool);

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "service/commit.h"
+#include "service/hostmem.h"
 #include "service/log.h"
 #include "service/loop.h"
 #include "service/segment.h"
@@ -38,13 +39,13 @@ struct watched_wait {
 	unsigned nr_done;
 };
 
-static void map(struct fixture *fixture, int flags)
+static void *map(const struct fixture *fixture, int flags)
 {
 	void *base = mmap(fixture->segment.base, fixture->segment.size_bytes,
 			  PROT_READ | PROT_WRITE, MAP_SHARED | flags, fixture->segment.fd, 0);
 
 	assert_true(base != MAP_FAILED);
-	fixture->segment.base = base;
+	return base;
 }
 
 static void start(struct fixture *fixture, uint64_t claimed_bytes, uint64_t real_bytes)
@@ -60,7 +61,7 @@ static void start(struct fixture *fixture, uint64_t claimed_bytes, uint64_t real
 	assert_true(fixture->segment.fd >= 0);
 	assert_int_equal(ftruncate(fixture->segment.fd, (off_t)real_bytes), 0);
 	assert_int_equal(fcntl(fixture->segment.fd, F_ADD_SEALS, F_SEAL_GROW), 0);
-	map(fixture, 0);
+	fixture->segment.base = map(fixture, 0);
 	assert_int_equal(loop_new(&fixture->loop), 0);
 	assert_int_equal(worker_pool_new(fixture->loop, 2, &fixture->workers), 0);
 	assert_int_equal(commit_init(&fixture->commit, &fixture->segment, fixture->workers), 0);
@@ -171,7 +172,7 @@ static void test_commit_failure_is_not_for_ever(void **state)
 	assert_int_equal(ftruncate(fd, 8 * MIB), 0);
 	assert_int_equal(dup2(fd, fixture.segment.fd), fixture.segment.fd);
 	close(fd);
-	map(&fixture, MAP_FIXED);
+	assert_ptr_equal(map(&fixture, MAP_FIXED), fixture.segment.base);
 	wait = watched_wait(&fixture);
 	commit_need(&fixture.commit, 2 * CHUNK_PAGES, 1, &wait.wait);
 	run_until(&fixture, 2);
@@ -194,10 +195,11 @@ static void test_commit_all_fails_with_what_it_got(void **state)
 
 static void test_commit_all_foresees_that_it_can_not_succeed(void **state)
 {
+	uint64_t size_bytes = (2 * hostmem_available_bytes(-1) / MIB + 2) / 2 * 2 * MIB;
 	struct fixture fixture;
 
 	(void)state;
-	start(&fixture, UINT64_C(1) << 44, UINT64_C(1) << 44); /* 16 TiB */
+	start(&fixture, size_bytes, size_bytes);
 	commit_all(&fixture.commit, on_all, &fixture);
 	run_until(&fixture, 1);
 	assert_int_equal(commit_committed_bytes(&fixture.commit), 0);
