@@ -105,6 +105,7 @@ GENERATED := $(B)/gen/pagepool.pb-c.c $(B)/gen/pagepool.pb-c.h
 
 $(GENERATED) &: proto/pagepool.proto
 	$(call say,PROTOC,$<)mkdir -p $(B)/gen
+	$(Q)command -v protoc-c >/dev/null || { echo 'Packages are missing: make deps' >&2; exit 1; }
 	$(Q)protoc-c --proto_path=proto --c_out=$(B)/gen $<
 
 compile = $(call say,CC,$<)mkdir -p $(@D) && $(CC) $(all_cflags) -MMD -MP -c -o $@ $<
@@ -279,6 +280,8 @@ install: all
 	$(Q)$(INSTALL) -m 644 client/cli/completion/pagepoolctl.bash \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/pagepoolctl
 	$(Q)$(call install_files,644,$(DOCDIR),$(call sorted,systemd/*.conf README.md NEWS.md))
+	$(Q)$(call install_files,644,$(DOCDIR)/docs,$(call sorted,docs/*.md proto/pagepool.proto))
+	$(Q)$(call install_files,644,$(DOCDIR)/examples,$(call sorted,examples/*.[ch]))
 	$(if $(DESTDIR),,-$(Q)ldconfig)
 
 .PHONY: clean
