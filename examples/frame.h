@@ -7,6 +7,7 @@
  * consumer answers each frame with a line "OFFSET".
  */
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -68,6 +69,30 @@ static inline double frame_now_s(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+static inline void frame_complain_connect(const char *program, int error)
+{
+	if (error == -EACCES)
+		fprintf(stderr, "%s: the daemon at its socket is not for this user\n", program);
+	else
+		fprintf(stderr,
+			"%s: can't reach a pagepool daemon: %s\n"
+			"Start one with `pagepoold` (from a build: `make run`), or point "
+			"PAGEPOOL_SOCKET at its socket.\n",
+			program, strerror(-error));
+}
+
+static inline void frame_complain_open(const char *program, const char *pool_name, int error)
+{
+	if (error == -EACCES)
+		fprintf(stderr,
+			"%s: pool '%s' is not for this user: its access in pagepoold.conf says for "
+			"whom\n",
+			program, pool_name);
+	else
+		fprintf(stderr, "%s: can't open pool '%s': %s\n", program, pool_name,
+			strerror(-error));
+}
+
 /* Connects and opens the pool, or says what to do and ends the program. */
 static inline struct pp_client *frame_connect(const char *program, const char *pool_name,
 					      unsigned flags, struct pp_pool **ret_pool)
@@ -76,17 +101,12 @@ static inline struct pp_client *frame_connect(const char *program, const char *p
 	int error = pp_client_new(&client, NULL);
 
 	if (error) {
-		fprintf(stderr,
-			"%s: can't reach a pagepool daemon: %s\n"
-			"Start one with `pagepoold` (from a build: `make run`), or point "
-			"PAGEPOOL_SOCKET at its socket.\n",
-			program, strerror(-error));
+		frame_complain_connect(program, error);
 		exit(1);
 	}
 	error = pp_pool_open(client, pool_name, flags, ret_pool);
 	if (error) {
-		fprintf(stderr, "%s: can't open pool '%s': %s\n", program, pool_name,
-			strerror(-error));
+		frame_complain_open(program, pool_name, error);
 		pp_client_free(client);
 		exit(1);
 	}

@@ -67,13 +67,14 @@ static json_t *document_client(const struct message *part, size_t index)
 {
 	const struct message_client_info *client = &part->u.client_list.clients[index];
 
-	return json_pack("{s:I, s:s, s:i, s:I, s:s, s:o, s:o, s:o, s:o}", "id",
+	return json_pack("{s:I, s:s, s:i, s:I, s:s, s:o, s:o, s:o, s:o, s:o}", "id",
 			 (json_int_t)client->id, "name", client->name, "pid", client->pid, "uid",
 			 (json_int_t)client->uid, "state", state_word(client->state), "held_bytes",
 			 document_number(client->held_bytes), "magazine_bytes",
 			 document_number(client->magazine_bytes), "asked_bytes",
 			 document_number(client->asked_bytes), "returned_bytes",
-			 document_number(client->returned_bytes));
+			 document_number(client->returned_bytes), "connected_s",
+			 document_number(client->connected_s));
 }
 
 enum command_exit clients_run(struct connection *connection, const struct options *options)

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "cli/complain.h"
 #include "lib/introspect.h"
@@ -20,6 +21,13 @@
 
 static const char hint[] = "Start one with `systemctl start pagepoold` or by running `pagepoold`;\n"
 			   "--socket PATH or PAGEPOOL_SOCKET name one that listens elsewhere.\n";
+
+static const char hint_access[] =
+	"A daemon without a configuration serves only the user who started it. Be that user,\n"
+	"start your own (`pagepoold`), or ask for a pool with `access = user:YOU` "
+	"(pagepoold.conf(5)).\n";
+
+#define SOCKET_PATH_BYTES_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
 
 void connection_name_socket(const char *socket, char ret[CONNECTION_PATH_BYTES_MAX])
 {
@@ -62,6 +70,7 @@ enum command_exit connection_complain(int error, const char *socket)
 	case EACCES:
 	case EPERM:
 		complain("%s is not for this user: %s", path, strerror(-error));
+		fputs(hint_access, stderr);
 		return COMMAND_REFUSED;
 	case EUSERS:
 		complain("the daemon at %s has no room for another client", path);
@@ -70,7 +79,8 @@ enum command_exit connection_complain(int error, const char *socket)
 		complain("out of memory");
 		return COMMAND_REFUSED;
 	case ENAMETOOLONG:
-		complain("'%s' can't be a socket's path: empty or too long", path);
+		complain("'%s' can't be a socket's path: longer than %zu bytes", path,
+			 SOCKET_PATH_BYTES_MAX);
 		return COMMAND_USAGE;
 	case EPROTO:
 		complain("what listens at %s is no pagepool daemon that this version can talk to",

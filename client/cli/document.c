@@ -44,6 +44,9 @@ json_t *document_numbers(const uint64_t *numbers, unsigned count)
 	return ret;
 }
 
+/* Digits that a double holds for sure: 13.7 stays 13.7. */
+#define REAL_DIGITS 15
+
 /* Trouble with the output itself is main()'s to report, when it closes it. */
 static enum command_exit print_and_release(json_t *value)
 {
@@ -51,7 +54,7 @@ static enum command_exit print_and_release(json_t *value)
 		complain("out of memory");
 		return COMMAND_REFUSED;
 	}
-	json_dumpf(value, stdout, JSON_COMPACT);
+	json_dumpf(value, stdout, JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS));
 	json_decref(value);
 	return COMMAND_DONE;
 }

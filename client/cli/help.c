@@ -9,8 +9,8 @@
 
 static const char options_text[] =
 	"Options, before or after the command:\n"
-	"  --socket PATH  where the daemon listens; else PAGEPOOL_SOCKET, else where a daemon of\n"
-	"                 this user listens\n"
+	"  --socket PATH  where the daemon listens; else PAGEPOOL_SOCKET, else this user's own\n"
+	"                 daemon, else /run/pagepool/pagepool.sock\n"
 	"  --json         for programs: JSON with stable keys\n"
 	"  -h, --help     about the command, without running it\n"
 	"  --version      the same as the command version\n";

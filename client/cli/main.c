@@ -49,7 +49,8 @@ static const struct command *choose_command(const struct options *options)
 		return NULL;
 	}
 	if (options->nr_words > 1 + command->nr_arguments_max) {
-		complain("%s takes no argument '%s'", command->name, options->words[1]);
+		complain("%s takes no argument '%s'; see `pagepoolctl help %s`", command->name,
+			 options->words[1], command->name);
 		return NULL;
 	}
 	if (options->given & ~command->options) {
@@ -97,8 +98,10 @@ int main(int argc, char **argv)
 	/* A reader that has seen enough (`| head`) ends us quietly, whatever our caller ignores. */
 	signal(SIGPIPE, SIG_DFL);
 	setlocale(LC_CTYPE, "");
-	if (!options_parse(&options, argc, argv))
+	if (!options_parse(&options, argc, argv)) {
+		fputs("Try `pagepoolctl help`.\n", stderr);
 		return COMMAND_USAGE;
+	}
 	if (options.help && options.nr_words == 0)
 		help_print_all(stdout);
 	else if (!(command = choose_command(&options)))

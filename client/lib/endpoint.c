@@ -45,10 +45,18 @@ static bool find_user_socket(struct sockaddr_un *ret)
 	return set_path(ret, path) == 0;
 }
 
+/* A variable that is set to nothing is as good as none. */
+static const char *path_from_environment(void)
+{
+	const char *path = secure_getenv("PAGEPOOL_SOCKET");
+
+	return path && path[0] != '\0' ? path : NULL;
+}
+
 int ppc_endpoint_find(const char *path, struct sockaddr_un *ret)
 {
 	if (!path)
-		path = secure_getenv("PAGEPOOL_SOCKET");
+		path = path_from_environment();
 	if (path)
 		return set_path(ret, path);
 	if (find_user_socket(ret))

@@ -53,6 +53,32 @@ static void test_cli_check_ends_with_what_it_found(void **state)
 	json_decref(answer);
 }
 
+/* A program that shows the number as it came should not show what binary made of a tenth. */
+static void assert_tenths(const char *text, const char *key)
+{
+	const char *number = strstr(text, key), *point;
+
+	assert_non_null(number);
+	point = strchr(number, '.');
+	assert_non_null(point);
+	assert_int_equal(strspn(point + 1, "0123456789"), 1);
+}
+
+static void test_cli_ping_json_tells_tenths(void **state)
+{
+	struct run_result result;
+
+	(void)state;
+	/* Some tenths are short however they are printed: thirty numbers, to meet others too. */
+	for (unsigned i = 0; i < 10; i++) {
+		pagepoolctl_ask(&result, answer_clean, "ping --count 5 --json");
+		assert_tenths(result.out, "min_us");
+		assert_tenths(result.out, "median_us");
+		assert_tenths(result.out, "max_us");
+		run_result_deinit(&result);
+	}
+}
+
 static void test_cli_ping_measures(void **state)
 {
 	json_t *answer = pagepoolctl_ask_json(0, answer_clean, "ping --count 25 --json");
@@ -222,6 +248,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cli_check_ends_with_what_it_found),
+		cmocka_unit_test(test_cli_ping_json_tells_tenths),
 		cmocka_unit_test(test_cli_ping_measures),
 		cmocka_unit_test(test_cli_version_tells_both),
 		cmocka_unit_test(test_cli_says_that_the_daemon_said_no),

@@ -32,7 +32,8 @@ static void answer_clients(const struct message *request, struct fake_reply *ret
 		  .held_bytes = UINT64_MAX,
 		  .magazine_bytes = 4096,
 		  .asked_bytes = 3 * MIB,
-		  .returned_bytes = MIB },
+		  .returned_bytes = MIB,
+		  .connected_s = 7 },
 	};
 	uint64_t start = request->u.list_clients.start;
 
@@ -51,7 +52,7 @@ static void test_cli_clients_shows_harmless_names(void **state)
 		"ID NAME   PID USER STATE HELD MAGAZINE ASKED RETURNED  AGE\n"
 		" 1 camera 100 root live    2M        0     0        0 1m1s\n"
 		" 2 a \\xe2\\x80\\xae\\\\ 2147483647 4294967294 quarantined 15.9E       4K"
-		"    3M       1M   0s\n");
+		"    3M       1M   7s\n");
 	setenv("LC_ALL", "C", 1);
 }
 
@@ -64,7 +65,7 @@ static void test_cli_clients_json_has_its_keys(void **state)
 	assert_int_equal(json_array_size(json_object_get(answer, "clients")), 2);
 	client = json_array_get(json_object_get(answer, "clients"), 1);
 	assert_keys(client, "id name pid uid state held_bytes magazine_bytes asked_bytes "
-			    "returned_bytes");
+			    "returned_bytes connected_s");
 	assert_number(client, "id", 2);
 	assert_word(client, "name", "a \xe2\x80\xae\\");
 	assert_number(client, "pid", INT32_MAX);
@@ -74,6 +75,7 @@ static void test_cli_clients_json_has_its_keys(void **state)
 	assert_number(client, "magazine_bytes", 4096);
 	assert_number(client, "asked_bytes", 3 * MIB);
 	assert_number(client, "returned_bytes", MIB);
+	assert_number(client, "connected_s", 7);
 	json_decref(answer);
 }
 

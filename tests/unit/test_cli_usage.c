@@ -10,12 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 #include <jansson.h>
 
+#include "support/child.h"
 #include "support/pagepoolctl.h"
 
 #define NOBODY "/nonexistent/pagepool.sock"
@@ -49,6 +51,7 @@ static void test_cli_usage_refuses_options_of_other_commands(void **state)
 	assert_usage("--count 3 blocks", "blocks does not have that option");
 	assert_usage("ping --pool default", "ping does not have that option");
 	assert_usage("status --frobnicate", "--frobnicate");
+	assert_usage("status --frobnicate", "Try `pagepoolctl help`.\n");
 }
 
 static void test_cli_usage_refuses_bad_values(void **state)
@@ -66,11 +69,11 @@ static void test_cli_usage_refuses_bad_values(void **state)
 	assert_usage("blocks --pool=", "--pool wants a name of 1 to 63 bytes");
 	assert_usage("blocks --pool \x7f", "--pool wants a name of 1 to 63 bytes");
 	assert_usage("status --socket=", "--socket wants a path");
-	assert_usage("status --socket", "socket");
+	assert_usage("status --socket", "Try `pagepoolctl help`.\n");
 	snprintf(words, sizeof(words), "blocks --pool %064d", 0);
 	assert_usage(words, "--pool wants a name of 1 to 63 bytes");
 	snprintf(words, sizeof(words), "status --socket %0120d", 0);
-	assert_usage(words, "can't be a socket's path");
+	assert_usage(words, "can't be a socket's path: longer than 107 bytes");
 }
 
 static void test_cli_usage_escapes_what_it_quotes(void **state)
@@ -133,6 +136,18 @@ static void test_cli_usage_says_where_it_looked_for_a_daemon(void **state)
 			 "no daemon answers at /nonexistent/other");
 }
 
+static void test_cli_usage_takes_an_empty_variable_for_none(void **state)
+{
+	struct run_result result;
+
+	(void)state;
+	unsetenv("XDG_RUNTIME_DIR");
+	pagepoolctl_run(&result, "", "version");
+	assert_int_equal(result.exit_status, 0);
+	assert_contains(result.out, "/run/pagepool/pagepool.sock");
+	run_result_deinit(&result);
+}
+
 static void test_cli_usage_knows_a_socket_that_was_left_behind(void **state)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
@@ -144,6 +159,37 @@ static void test_cli_usage_knows_a_socket_that_was_left_behind(void **state)
 	close(fd);
 	assert_no_daemon(address.sun_path, "status", "Connection refused");
 	unlink(address.sun_path);
+}
+
+static void run_refused(int from_parent, int to_parent, void *data)
+{
+	struct run_result result;
+
+	(void)from_parent;
+	(void)to_parent;
+	pagepoolctl_run(&result, data, "status");
+	CHILD_CHECK(result.exit_status == 1);
+	CHILD_CHECK(strstr(result.err, "is not for this user: Permission denied\n"));
+	CHILD_CHECK(strstr(result.err, "\nA daemon without a configuration serves only"));
+	run_result_deinit(&result);
+}
+
+static void test_cli_usage_says_whom_a_daemon_serves(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct child child;
+
+	(void)state;
+	snprintf(address.sun_path, sizeof(address.sun_path), "/tmp/pagepool-refused.%d", getpid());
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(chmod(address.sun_path, 0), 0);
+	child_start(&child, geteuid() == 0 ? CHILD_OTHER_UID : (uid_t)-1, run_refused,
+		    address.sun_path);
+	child_finish(&child);
+	unlink(address.sun_path);
+	close(fd);
 }
 
 static void test_cli_usage_version_needs_no_daemon(void **state)
@@ -187,7 +233,9 @@ int main(void)
 		cmocka_unit_test(test_cli_usage_escapes_what_it_quotes),
 		cmocka_unit_test(test_cli_usage_helps_without_a_daemon),
 		cmocka_unit_test(test_cli_usage_says_where_it_looked_for_a_daemon),
+		cmocka_unit_test(test_cli_usage_takes_an_empty_variable_for_none),
 		cmocka_unit_test(test_cli_usage_knows_a_socket_that_was_left_behind),
+		cmocka_unit_test(test_cli_usage_says_whom_a_daemon_serves),
 		cmocka_unit_test(test_cli_usage_version_needs_no_daemon),
 		cmocka_unit_test(test_cli_usage_reports_lost_output),
 	};

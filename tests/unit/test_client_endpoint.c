@@ -41,6 +41,16 @@ static void test_endpoint_prefers_the_path_then_the_environment(void **state)
 	assert_string_equal(address.sun_path, "/from/caller");
 }
 
+static void test_endpoint_takes_an_empty_environment_for_none(void **state)
+{
+	struct sockaddr_un address;
+
+	(void)state;
+	setenv("PAGEPOOL_SOCKET", "", 1);
+	assert_int_equal(ppc_endpoint_find(NULL, &address), 0);
+	assert_string_equal(address.sun_path, "/run/pagepool/pagepool.sock");
+}
+
 static void test_endpoint_refuses_paths_that_do_not_fit(void **state)
 {
 	struct sockaddr_un address;
@@ -157,6 +167,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(test_endpoint_prefers_the_path_then_the_environment,
+				       clear_environment),
+		cmocka_unit_test_setup(test_endpoint_takes_an_empty_environment_for_none,
 				       clear_environment),
 		cmocka_unit_test_setup(test_endpoint_refuses_paths_that_do_not_fit,
 				       clear_environment),
