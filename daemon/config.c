@@ -220,6 +220,7 @@ static void on_key(void *data, unsigned line, const char *key, const char *value
 	struct parser *parser = data;
 	struct section *section = parser->section;
 	struct place here = { parser->file, line };
+	char why[SETTINGS_WHY_BYTES_MAX];
 	int position;
 
 	if (!section) {
@@ -231,10 +232,12 @@ static void on_key(void *data, unsigned line, const char *key, const char *value
 	if (!section->keys)
 		return; /* the section has been complained about */
 	position = settings_find(section->keys, key);
-	if (position < 0)
-		complain(parser, here, section, key, "no such key");
-	else
-		set_key(parser, position, value, here);
+	if (position < 0) {
+		settings_say_keys(section->keys, why);
+		complain(parser, here, section, key, "%s", why);
+		return;
+	}
+	set_key(parser, position, value, here);
 }
 
 static void on_error(void *data, unsigned line, const char *what)
@@ -246,13 +249,26 @@ static void on_error(void *data, unsigned line, const char *what)
 
 /* Files. */
 
+static void complain_unreadable(const struct parser *parser, const char *path, int error)
+{
+	const char *advice = "";
+
+	if (parser->file == 1 && error == -ENOENT)
+		advice = ": copy the example pagepoold.conf there, or start without --config";
+	else if (error == -EACCES)
+		advice = ": let the daemon's user read it";
+	fprintf(parser->messages, "pagepoold: %s: %s%s\n", path,
+		error == -ENOTSUP ? "not a regular file" : strerror(-error), advice);
+}
+
 static int read_file(struct parser *parser, const char *path)
 {
 	static const struct inifile_events events = { on_section, on_key, on_error };
 	int error;
 
 	if (parser->file == CONFIG_FILES_MAX) {
-		fprintf(parser->messages, "%s: more than %u files\n", path, CONFIG_FILES_MAX);
+		fprintf(parser->messages, "pagepoold: %s: more than %u files\n", path,
+			CONFIG_FILES_MAX);
 		return -E2BIG;
 	}
 	parser->paths[++parser->file] = strdup(path);
@@ -261,8 +277,7 @@ static int read_file(struct parser *parser, const char *path)
 	parser->section = NULL;
 	error = inifile_read(path, &events, parser);
 	if (error)
-		fprintf(parser->messages, "%s: %s\n", path,
-			error == -ENOTSUP ? "not a regular file" : strerror(-error));
+		complain_unreadable(parser, path, error);
 	return error;
 }
 
@@ -292,7 +307,7 @@ static int read_folder(struct parser *parser, const char *path)
 	nr_entries = scandir(folder, &entries, is_conf, by_name);
 	if (nr_entries < 0 && errno != ENOENT && errno != ENOTDIR) {
 		error = -errno;
-		fprintf(parser->messages, "%s: %s\n", folder, strerror(-error));
+		complain_unreadable(parser, folder, error);
 	}
 	for (int i = 0; i < nr_entries; i++) {
 		char *file = NULL;

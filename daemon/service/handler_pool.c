@@ -124,8 +124,15 @@ enum dispatch_result handler_pool_open(struct call *call, const struct message *
 	if (!pool)
 		return handler_refuse(call, reply, MESSAGE_STATUS_NOT_FOUND,
 				      "there is no pool '%s'", name);
-	if (!handler_allow_open(call, pool, read_only, reply))
+	if (!handler_allow_open(call, pool, read_only, reply)) {
+		const struct access_peer *peer = &call->client->peer.credentials;
+
+		log_print_caused(LOG_NOTICE,
+				 "refused pool '%s' to '%s' (pid %d, uid %u): "
+				 "not on its access list",
+				 name, call->client->name, (int)peer->pid, (unsigned)peer->uid);
 		return DISPATCH_REPLY;
+	}
 
 	if (!clients_allow_fds(&call->service->clients, call->client, pool->nr_zones))
 		return handler_refuse(call, reply, MESSAGE_STATUS_LIMIT,

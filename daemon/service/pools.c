@@ -26,6 +26,7 @@
 #include "service/topology.h"
 
 #define POOLS_MEMFD_NAME_BYTES 128u
+#define POOLS_GIB 1073741824.0
 
 static uint64_t pools_resolve_size(const struct service_size *size, uint64_t whole_bytes)
 {
@@ -55,6 +56,34 @@ static int pools_zone_size(const struct service_pool_config *config, unsigned no
 	}
 	*ret_bytes = size_bytes;
 	return 0;
+}
+
+/* Invented nodes share the host's memory, so there it is the whole that a zone may take. */
+static uint64_t pools_node_bytes(const struct topology *topology, unsigned position)
+{
+	uint64_t whole_bytes = 0;
+
+	if (topology->nodes[position].host_node >= 0)
+		return topology->nodes[position].mem_bytes;
+	for (unsigned i = 0; i < topology->nr_nodes; i++)
+		whole_bytes += topology->nodes[i].mem_bytes;
+	return whole_bytes;
+}
+
+/* With commit = start the start itself fails. */
+static void pools_warn_of_size(const struct service_pool_config *config,
+			       const struct topology *topology, unsigned position,
+			       uint64_t size_bytes)
+{
+	uint64_t node_bytes = pools_node_bytes(topology, position);
+
+	if (config->commit == SERVICE_COMMIT_START || size_bytes <= node_bytes)
+		return;
+	log_warning("pool '%s': %.1f GiB on node %u, which has %.1f GiB: %s when memory is out",
+		    config->name, (double)size_bytes / POOLS_GIB, topology->nodes[position].node,
+		    (double)node_bytes / POOLS_GIB,
+		    config->commit == SERVICE_COMMIT_TOUCH ? "who touches it is killed"
+							   : "grants will fail");
 }
 
 /* The core's zone with its two memories. */
@@ -106,6 +135,7 @@ static int pools_add_zone(struct pools_pool *pool, const struct topology *topolo
 	int error = pools_zone_size(config, node, topology->nodes[position].mem_bytes, &size_bytes);
 	if (error < 0)
 		return error;
+	pools_warn_of_size(config, topology, position, size_bytes);
 
 	const struct zone_config zone_config = {
 		.index = pool->nr_zones,

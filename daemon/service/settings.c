@@ -21,6 +21,7 @@
 #include <syslog.h>
 
 #include "core/page.h"
+#include "core/zone.h"
 #include "service/size.h"
 
 #define WORD_BYTES_MAX 64u
@@ -232,15 +233,21 @@ static int set_read_access(void *section, const char *value, char *why)
 	return parse_access(value, &((struct service_pool_config *)section)->read_access, why);
 }
 
+/* What a part of a node comes to is not known here: pools_init() holds that to the same limit. */
 static int set_size(void *section, const char *value, char *why)
 {
+	const struct service_size largest = { .bytes = (uint64_t)ZONE_PAGES_MAX << PAGE_SHIFT };
 	struct service_pool_config *pool = section;
+	char text[SIZE_TEXT_BYTES_MAX];
 	struct service_size size;
 
 	if (parse_size(value, &size, why))
 		return SETTINGS_E_BAD;
 	if (!size.permyriad && !size.bytes)
 		return bad(why, "'%s' is nothing: write 512M, 64G or 10%%", value);
+	if (size.bytes > largest.bytes)
+		return bad(why, "'%s' is above %s, the largest zone", value,
+			   size_format(&largest, text));
 	pool->size = size;
 	return 0;
 }
@@ -431,6 +438,15 @@ int settings_find(const struct settings_key *keys, const char *name)
 		if (strcmp(keys[i].name, name) == 0)
 			return i;
 	return -1;
+}
+
+void settings_say_keys(const struct settings_key *keys, char why[SETTINGS_WHY_BYTES_MAX])
+{
+	size_t size = (size_t)snprintf(why, SETTINGS_WHY_BYTES_MAX, "no such key: there are ");
+
+	for (int i = 0; keys[i].name && size < SETTINGS_WHY_BYTES_MAX; i++)
+		size += (size_t)snprintf(why + size, SETTINGS_WHY_BYTES_MAX - size, "%s%s",
+					 i ? ", " : "", keys[i].name);
 }
 
 const char *settings_commit_name(enum service_commit commit)

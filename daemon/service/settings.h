@@ -43,6 +43,8 @@ extern const struct settings_key settings_limit_keys[];  /* NULL: only checked *
 
 /* Positions in a table; -1 for a name that is not in it. */
 int settings_find(const struct settings_key *keys, const char *name);
+/* Why a key was not found: which there are. */
+void settings_say_keys(const struct settings_key *keys, char why[SETTINGS_WHY_BYTES_MAX]);
 
 /* 0 or SETTINGS_E_BAD. */
 int settings_check_socket_path(const char *path, char why[SETTINGS_WHY_BYTES_MAX]);

@@ -337,7 +337,9 @@ static void test_config_missing_file_is_an_error(void **state)
 	struct fixture *fixture = *state;
 
 	assert_int_equal(load_path(fixture, "/nonexistent/file", NULL), -ENOENT);
-	assert_string_equal(fixture->messages, "/nonexistent/file: No such file or directory\n");
+	assert_string_equal(fixture->messages,
+			    "pagepoold: /nonexistent/file: No such file or directory: copy the "
+			    "example pagepoold.conf there, or start without --config\n");
 	assert_int_equal(load_path(fixture, fixture->folder, NULL), -EISDIR);
 }
 
@@ -402,7 +404,8 @@ static void test_config_all_errors_are_told(void **state)
 	assert_nr_messages(fixture, 8);
 	assert_told(fixture, 1,
 		    "size: belongs into a section: put [daemon] or [pool NAME] above it");
-	assert_told(fixture, 3, "[daemon] sokcet: no such key");
+	assert_told(fixture, 3,
+		    "[daemon] sokcet: no such key: there are socket, metrics, topology, log_level");
 	assert_told(fixture, 4, "[daemon] topology: '2' is not host or fake:N");
 	assert_told(fixture, 5,
 		    "[pol a] no such section: there are [daemon], [pool NAME] and [limit "
@@ -441,6 +444,9 @@ static void test_config_bad_sizes_are_refused(void **state)
 	assert_refused(*state, "pool a", "size", "17000000T", "'17000000T' is too large");
 	assert_refused(*state, "pool a", "size", "99999999999999999999",
 		       "'99999999999999999999' is too large");
+	assert_refused(*state, "pool a", "size", "2T", "'2T' is above 1T, the largest zone");
+	assert_refused(*state, "pool a", "size", "1099511627777",
+		       "'1099511627777' is above 1T, the largest zone");
 	assert_refused(*state, "pool a", "size", "0", "'0' is nothing: write 512M, 64G or 10%");
 }
 
@@ -617,7 +623,8 @@ static void test_config_without_effect_is_checked_all_the_same(void **state)
 		    "[limit camera] write [limit user:NAME], group:NAME, uid:N, gid:N or "
 		    "name:CLIENT");
 	assert_told(fixture, 4, "[limit uid:5] max: 'x' is no size: write 512M, 64G or 10%");
-	assert_told(fixture, 5, "[limit uid:5] mid: no such key");
+	assert_told(fixture, 5,
+		    "[limit uid:5] mid: no such key: there are pool, min, low, high, max");
 }
 
 /* The socket. */

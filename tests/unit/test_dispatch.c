@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -176,6 +177,30 @@ static void test_dispatch_pool_open_holds_to_the_access_lists(void **state)
 	fixture_client_free(reader);
 }
 
+static void test_dispatch_pool_open_logs_who_was_refused(void **state)
+{
+	struct fixture_client *user = fixture_client_greeted(*state, FIXTURE_UID);
+	int saved = dup(STDERR_FILENO);
+	FILE *file = tmpfile();
+	char text[256] = "", expected[256];
+
+	assert_non_null(file);
+	dup2(fileno(file), STDERR_FILENO);
+	open_pool(user, FIXTURE_POOL, false);
+	open_pool(user, FIXTURE_POOL_CLOSED, false);
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	rewind(file);
+	text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+	fclose(file);
+	snprintf(expected, sizeof(expected),
+		 "pagepoold: refused pool 'closed' to 'fixture' (pid %d, uid 1000): "
+		 "not on its access list\n",
+		 (int)getpid());
+	assert_string_equal(text, expected);
+	fixture_client_free(user);
+}
+
 static void test_dispatch_pool_handles_tell_how_they_were_opened(void **state)
 {
 	struct fixture_client *client = fixture_client_greeted(*state, FIXTURE_UID);
@@ -279,6 +304,7 @@ int main(void)
 		DISPATCH_TEST(test_dispatch_unknown_request_is_unsupported),
 		DISPATCH_TEST(test_dispatch_pool_open_sends_a_descriptor_a_zone),
 		DISPATCH_TEST(test_dispatch_pool_open_holds_to_the_access_lists),
+		DISPATCH_TEST(test_dispatch_pool_open_logs_who_was_refused),
 		DISPATCH_TEST(test_dispatch_pool_handles_tell_how_they_were_opened),
 		DISPATCH_TEST(test_dispatch_pool_must_be_open),
 		DISPATCH_TEST(test_dispatch_pool_stat_counts),

@@ -6,8 +6,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -157,6 +159,54 @@ static void test_pools_refuse_what_can_not_be(void **state)
 	assert_int_equal(fixture->pools.pools[0].max_order, 0);
 }
 
+/* What pools_init() warns of on standard error. */
+static void make_pools_and_read_log(struct fixture *fixture, char *ret, size_t size)
+{
+	FILE *file = tmpfile();
+	int saved = dup(STDERR_FILENO);
+	int error;
+
+	assert_non_null(file);
+	log_set_level(LOG_WARNING);
+	dup2(fileno(file), STDERR_FILENO);
+	error = make_pools(fixture);
+	dup2(saved, STDERR_FILENO);
+	log_set_level(LOG_EMERG);
+	close(saved);
+	rewind(file);
+	ret[fread(ret, 1, size - 1, file)] = '\0';
+	fclose(file);
+	assert_int_equal(error, 0);
+	pools_deinit(&fixture->pools);
+}
+
+/* Invented nodes share the host's memory: each may take the whole. */
+static void test_pools_warn_of_more_than_the_node_has(void **state)
+{
+	struct fixture *fixture = *state;
+	char text[1024];
+
+	fixture->pool_config.size.bytes = 600 * MIB;
+	fixture->pool_config.nodes = UINT64_C(1) << 1;
+	for (unsigned i = 0; i < 3; i++)
+		fixture->topology.nodes[i].mem_bytes = 200 * MIB;
+	make_pools_and_read_log(fixture, text, sizeof(text));
+	assert_string_equal(text, "");
+
+	fixture->topology.nodes[0].mem_bytes = 112 * MIB;
+	make_pools_and_read_log(fixture, text, sizeof(text));
+	assert_string_equal(text, "pagepoold: pool 'default': 0.6 GiB on node 1, which has 0.5 "
+				  "GiB: grants will fail when memory is out\n");
+
+	fixture->pool_config.commit = SERVICE_COMMIT_TOUCH;
+	make_pools_and_read_log(fixture, text, sizeof(text));
+	assert_non_null(strstr(text, "who touches it is killed"));
+
+	fixture->pool_config.commit = SERVICE_COMMIT_START; /* fails, and says so itself */
+	make_pools_and_read_log(fixture, text, sizeof(text));
+	assert_string_equal(text, "");
+}
+
 #define POOLS_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -167,6 +217,7 @@ int main(void)
 		POOLS_TEST(test_pools_know_the_nearest_zone_of_every_node),
 		POOLS_TEST(test_pools_sizes_are_rounded_and_parts_are_of_the_node),
 		POOLS_TEST(test_pools_refuse_what_can_not_be),
+		POOLS_TEST(test_pools_warn_of_more_than_the_node_has),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
