@@ -284,10 +284,8 @@ static void test_frame_fds_lost_are_an_error(void **state)
 	int top;
 
 	(void)state;
-	if (getenv("LD_PRELOAD") && strstr(getenv("LD_PRELOAD"), "vgpreload")) {
-		print_message("skipped: valgrind keeps RLIMIT_NOFILE from the kernel\n");
+	if (open_fds_cannot_be_limited())
 		skip();
-	}
 	frame_pair_init(&f, true);
 	assert_int_equal(frame_pair_try_queue(&f, 1, 10, f.files, 4), 0);
 	frame_pair_flush(&f);
