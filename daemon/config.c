@@ -354,11 +354,16 @@ static void default_access(struct parser *parser)
 			access_list_add_uid(&parser->pools[i].access, geteuid());
 }
 
+/* A service's folder is its manager's to choose; root's is the host's, another user's is his own.
+ */
 static char *default_socket_path(FILE *messages)
 {
+	const char *service_folder = getenv("RUNTIME_DIRECTORY");
 	const char *folder = getenv("XDG_RUNTIME_DIR");
 	char *path = NULL;
 
+	if (service_folder && *service_folder == '/')
+		return asprintf(&path, "%s/pagepool.sock", service_folder) < 0 ? NULL : path;
 	if (geteuid() == 0)
 		return strdup("/run/pagepool/pagepool.sock");
 	if (folder && *folder == '/')

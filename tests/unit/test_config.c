@@ -649,6 +649,16 @@ static void test_config_socket_depends_on_the_user(void **state)
 	free(before);
 }
 
+static void test_config_socket_of_a_service_is_in_its_folder(void **state)
+{
+	struct fixture *fixture = *state;
+
+	setenv("RUNTIME_DIRECTORY", "/run/service", 1);
+	assert_int_equal(load_path(fixture, NULL, NULL), 0);
+	assert_string_equal(fixture->config.socket_path, "/run/service/pagepool.sock");
+	unsetenv("RUNTIME_DIRECTORY");
+}
+
 static void test_config_user_without_runtime_folder_is_told_what_to_do(void **state)
 {
 	struct fixture *fixture = *state;
@@ -729,6 +739,7 @@ int main(void)
 		config_test(test_config_without_effect_is_warned_of),
 		config_test(test_config_without_effect_is_checked_all_the_same),
 		config_test(test_config_socket_depends_on_the_user),
+		config_test(test_config_socket_of_a_service_is_in_its_folder),
 		config_test(test_config_user_without_runtime_folder_is_told_what_to_do),
 		config_test(test_config_overlong_socket_path_is_refused),
 		config_test(test_config_print_says_what_it_comes_to),
