@@ -7,12 +7,10 @@
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -20,6 +18,7 @@
 #include "lib/client.h"
 #include "lib/connection.h"
 #include "pagepool.h"
+#include "support/alarms.h"
 #include "support/scripted.h"
 
 #define ZONE_BYTES (1u << 20)
@@ -100,9 +99,6 @@ static void on_alarm(int signo)
 /* A process that is interrupted more often than its timeout is long gives up all the same. */
 static void test_connection_timeout_holds_amid_signals(void **state)
 {
-	struct sigaction action = { .sa_handler = on_alarm }, old_action;
-	struct itimerval often = { .it_interval.tv_usec = 20000, .it_value.tv_usec = 20000 };
-	struct itimerval off = { 0 };
 	struct timespec start;
 	struct scripted daemon;
 	struct pp_client *client;
@@ -110,13 +106,11 @@ static void test_connection_timeout_holds_amid_signals(void **state)
 	(void)state;
 	scripted_start(&daemon, script_no_answer, NULL);
 	client = scripted_connect(&daemon, 200);
-	assert_int_equal(sigaction(SIGALRM, &action, &old_action), 0);
-	assert_int_equal(setitimer(ITIMER_REAL, &often, NULL), 0);
+	alarms_start(on_alarm, 20000);
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	assert_int_equal(ping(client), -ETIMEDOUT);
 	assert_in_range(elapsed_ms(&start), 200, 2000);
-	assert_int_equal(setitimer(ITIMER_REAL, &off, NULL), 0);
-	assert_int_equal(sigaction(SIGALRM, &old_action, NULL), 0);
+	alarms_stop();
 	scripted_go(&daemon);
 	pp_client_free(client);
 	scripted_finish(&daemon);

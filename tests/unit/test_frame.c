@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "proto/frame.h"
+#include "support/alarms.h"
 #include "support/frame_pair.h"
 
 static void test_frame_passes_messages_of_every_size(void **state)
@@ -326,9 +326,6 @@ static void on_alarm(int signo)
 
 static void test_frame_reader_tells_of_signals_and_goes_on(void **state)
 {
-	struct sigaction action = { .sa_handler = on_alarm }, old_action;
-	struct itimerval every_ms = { .it_interval.tv_usec = 1000, .it_value.tv_usec = 1000 };
-	struct itimerval off = { 0 };
 	enum frame_error error = 0;
 	struct frame_pair f;
 	ptrdiff_t n;
@@ -337,8 +334,7 @@ static void test_frame_reader_tells_of_signals_and_goes_on(void **state)
 	frame_pair_init(&f, false);
 	answer_from = f.sender;
 	nr_alarms = 0;
-	assert_int_equal(sigaction(SIGALRM, &action, &old_action), 0); /* without SA_RESTART */
-	assert_int_equal(setitimer(ITIMER_REAL, &every_ms, NULL), 0);
+	alarms_start(on_alarm, 1000);
 	/* Each wait ends, so that who waits can look at the time. */
 	for (int i = 0; i < 2; i++)
 		assert_int_equal(frame_reader_fill(&f.reader, f.receiver, 0, &error), -EINTR);
@@ -346,8 +342,7 @@ static void test_frame_reader_tells_of_signals_and_goes_on(void **state)
 	do
 		n = frame_reader_fill(&f.reader, f.receiver, 0, &error);
 	while (n == -EINTR);
-	assert_int_equal(setitimer(ITIMER_REAL, &off, NULL), 0);
-	assert_int_equal(sigaction(SIGALRM, &old_action, NULL), 0);
+	alarms_stop();
 	assert_int_equal(n, 4);
 	assert_true(nr_alarms >= 3);
 	frame_pair_deinit(&f);
@@ -368,9 +363,6 @@ static void on_alarm_drain(int signo)
 
 static void test_frame_writer_goes_on_after_signals(void **state)
 {
-	struct sigaction action = { .sa_handler = on_alarm_drain }, old_action;
-	struct itimerval every_ms = { .it_interval.tv_usec = 1000, .it_value.tv_usec = 1000 };
-	struct itimerval off = { 0 };
 	int small = 4096, r;
 	struct frame_pair f;
 
@@ -381,11 +373,9 @@ static void test_frame_writer_goes_on_after_signals(void **state)
 	nr_alarms = 0;
 	frame_pair_queue(&f, 1, FRAME_BYTES_MAX);
 	frame_pair_queue(&f, 2, FRAME_BYTES_MAX);
-	assert_int_equal(sigaction(SIGALRM, &action, &old_action), 0);
-	assert_int_equal(setitimer(ITIMER_REAL, &every_ms, NULL), 0);
+	alarms_start(on_alarm_drain, 1000);
 	r = frame_writer_flush(&f.writer, f.sender, 0);
-	assert_int_equal(setitimer(ITIMER_REAL, &off, NULL), 0);
-	assert_int_equal(sigaction(SIGALRM, &old_action, NULL), 0);
+	alarms_stop();
 	assert_int_equal(r, 0);
 	assert_true(nr_alarms >= 3);
 	frame_pair_deinit(&f);
