@@ -9,8 +9,8 @@
  * Memory: decoding unpacks into the caller's arena and then converts in place, so that strings and
  * runs are not copied twice. Encoding needs generated structs only while it lasts, so they live on
  * the stack: little for what is sent all the time, and, tried only when that was not enough, the
- * worst case that the limits allow for the reports. A hostile peer can make decoding run out of its
- * arena, and out of nothing else.
+ * worst case that the limits allow for the reports, which is near 1 MiB. A hostile peer can make
+ * decoding run out of its arena, and out of nothing else.
  */
 
 #include "proto/codec.h"
@@ -36,6 +36,9 @@ static const struct convert_field placement_fields[] = {
 	ENUM(PLACEMENT, mobility, MESSAGE_NR_MOBILITIES, MESSAGE_UNMOVABLE),
 	BOOL(PLACEMENT, high),
 	BOOL(PLACEMENT, no_wait),
+	ENUM(PLACEMENT, policy, MESSAGE_NR_POLICIES, MESSAGE_POLICY_PREFERRED),
+	U64(PLACEMENT, nodes),
+	U32(PLACEMENT, cpu_node),
 };
 static const struct convert_table placement_table = TABLE(placement, placement_fields);
 
@@ -53,6 +56,7 @@ static const struct convert_field segment_fields[] = {
 	U32(SEGMENT, node),
 	U64(SEGMENT, size_bytes),
 	U64(SEGMENT, page_bytes),
+	U64(SEGMENT, capacity_bytes),
 };
 static const struct convert_table segment_table =
 	ELEMENT_TABLE(segment, segment_fields, struct message_segment);
@@ -64,6 +68,15 @@ static const struct convert_field watermark_fields[] = {
 	U64(WATERMARK, high_bytes),
 };
 static const struct convert_table watermark_table = TABLE(watermark, watermark_fields);
+
+#define GROUP WIRE(GroupInfo), struct message_group_info,
+static const struct convert_field group_info_fields[] = {
+	U32(GROUP, group),
+	U64(GROUP, pageblocks),
+	ARRAY(GROUP, free_blocks, "orders"),
+};
+static const struct convert_table group_info_table =
+	ELEMENT_TABLE(group_info, group_info_fields, struct message_group_info);
 
 #define ZONE WIRE(ZoneInfo), struct message_zone_info,
 static const struct convert_field zone_info_fields[] = {
@@ -83,9 +96,29 @@ static const struct convert_field zone_info_fields[] = {
 	U64(ZONE, hit),
 	U64(ZONE, miss),
 	U64(ZONE, foreign),
+	U64(ZONE, interleave),
+	U64(ZONE, local),
+	U64(ZONE, other),
+	U64(ZONE, steals),
+	U64(ZONE, claims),
+	U64(ZONE, boost_bytes),
+	U64(ZONE, contiguous_bytes),
+	U64(ZONE, contiguous_free_bytes),
+	U64(ZONE, draining_bytes),
+	U64(ZONE, capacity_bytes),
+	TEXT(ZONE, damage),
+	LIST(ZONE, groups, group_info_table, MESSAGE_NR_GROUPS, "groups"),
 };
 static const struct convert_table zone_info_table =
 	ELEMENT_TABLE(zone_info, zone_info_fields, struct message_zone_info);
+
+#define POLICY WIRE(PolicyInfo), struct message_policy_info,
+static const struct convert_field policy_info_fields[] = {
+	U64(POLICY, granted),
+	U64(POLICY, failed),
+};
+static const struct convert_table policy_info_table =
+	ELEMENT_TABLE(policy_info, policy_info_fields, struct message_policy_info);
 
 #define POOL WIRE(PoolInfo), struct message_pool_info,
 static const struct convert_field pool_info_fields[] = {
@@ -95,6 +128,7 @@ static const struct convert_field pool_info_fields[] = {
 	U32(POOL, max_order),
 	LIST(POOL, zones, zone_info_table, MESSAGE_ZONES_MAX, "zones"),
 	U64(POOL, held_bytes),
+	LIST(POOL, policies, policy_info_table, MESSAGE_NR_POLICIES, "policies"),
 };
 static const struct convert_table pool_info_table =
 	ELEMENT_TABLE(pool_info, pool_info_fields, struct message_pool_info);
@@ -122,6 +156,16 @@ static const struct convert_field block_info_fields[] = {
 };
 static const struct convert_table block_info_table =
 	ELEMENT_TABLE(block_info, block_info_fields, struct message_block_info);
+
+#define LIMIT WIRE(LimitInfo), struct message_limit_info,
+static const struct convert_field limit_info_fields[] = {
+	NAME(LIMIT, pool),     NAME(LIMIT, kind),      NAME(LIMIT, name),
+	U64(LIMIT, min_bytes), U64(LIMIT, low_bytes),  U64(LIMIT, high_bytes),
+	U64(LIMIT, max_bytes), U64(LIMIT, used_bytes), U32(LIMIT, clients),
+	U64(LIMIT, refused),
+};
+static const struct convert_table limit_info_table =
+	ELEMENT_TABLE(limit_info, limit_info_fields, struct message_limit_info);
 
 /* Bodies of requests. */
 
@@ -174,6 +218,12 @@ static const struct convert_field free_exact_fields[] = {
 	U32(FREE_EXACT, nr_pages),
 };
 
+#define GET_STATUS WIRE(GetStatus), struct message, u.get_status.
+static const struct convert_field get_status_fields[] = {
+	NAME(GET_STATUS, pool),
+	BOOL(GET_STATUS, groups),
+};
+
 #define LIST_CLIENTS WIRE(ListClients), struct message, u.list_clients.
 static const struct convert_field list_clients_fields[] = { U64(LIST_CLIENTS, start) };
 
@@ -182,6 +232,16 @@ static const struct convert_field list_blocks_fields[] = {
 	NAME(LIST_BLOCKS, pool),
 	U32(LIST_BLOCKS, client),
 	U64(LIST_BLOCKS, start),
+};
+
+#define LIST_LIMITS WIRE(ListLimits), struct message, u.list_limits.
+static const struct convert_field list_limits_fields[] = { U64(LIST_LIMITS, start) };
+
+#define PLAN_CONTIGUOUS WIRE(PlanContiguous), struct message, u.plan_contiguous.
+static const struct convert_field plan_contiguous_fields[] = {
+	NAME(PLAN_CONTIGUOUS, pool),
+	U32(PLAN_CONTIGUOUS, node),
+	U32(PLAN_CONTIGUOUS, order),
 };
 
 /* Bodies of replies. */
@@ -239,6 +299,26 @@ static const struct convert_field event_fields[] = {
 	ENUM(EVENT, kind, MESSAGE_NR_EVENT_KINDS, MESSAGE_EVENT_NONE),
 };
 
+#define LIMIT_LIST WIRE(LimitList), struct message, u.limit_list.
+static const struct convert_field limit_list_fields[] = {
+	LIST(LIMIT_LIST, limits, limit_info_table, MESSAGE_LIMITS_MAX, "limits"),
+	U64(LIMIT_LIST, next),
+};
+
+#define RELOAD_RESULT WIRE(ReloadResult), struct message, u.reload_result.
+static const struct convert_field reload_result_fields[] = {
+	TEXTS(RELOAD_RESULT, lines, MESSAGE_LINES_MAX, "lines"),
+};
+
+#define CONTIGUOUS_PLAN WIRE(ContiguousPlan), struct message, u.contiguous_plan.
+static const struct convert_field contiguous_plan_fields[] = {
+	U64(CONTIGUOUS_PLAN, page),
+	U32(CONTIGUOUS_PLAN, order),
+	U64(CONTIGUOUS_PLAN, held_blocks),
+	U64(CONTIGUOUS_PLAN, held_pages),
+	LIST(CONTIGUOUS_PLAN, blocks, block_info_table, MESSAGE_BLOCKS_MAX, "blocks"),
+};
+
 /* Which body is which. */
 
 struct body {
@@ -263,12 +343,18 @@ static const struct body request_bodies[] = {
 	  0 },
 	{ MESSAGE_GOODBYE, TAG(REQUEST__BODY_GOODBYE), EMPTY_TABLE(goodbye), 0 },
 	{ MESSAGE_PING, TAG(REQUEST__BODY_PING), EMPTY_TABLE(ping), 0 },
-	{ MESSAGE_GET_STATUS, TAG(REQUEST__BODY_GET_STATUS), EMPTY_TABLE(get_status), 0 },
+	{ MESSAGE_GET_STATUS, TAG(REQUEST__BODY_GET_STATUS), TABLE(get_status, get_status_fields),
+	  0 },
 	{ MESSAGE_LIST_CLIENTS, TAG(REQUEST__BODY_LIST_CLIENTS),
 	  TABLE(list_clients, list_clients_fields), 0 },
 	{ MESSAGE_LIST_BLOCKS, TAG(REQUEST__BODY_LIST_BLOCKS),
 	  TABLE(list_blocks, list_blocks_fields), 0 },
 	{ MESSAGE_CHECK, TAG(REQUEST__BODY_CHECK), EMPTY_TABLE(check), 0 },
+	{ MESSAGE_LIST_LIMITS, TAG(REQUEST__BODY_LIST_LIMITS),
+	  TABLE(list_limits, list_limits_fields), 0 },
+	{ MESSAGE_RELOAD, TAG(REQUEST__BODY_RELOAD), EMPTY_TABLE(reload), 0 },
+	{ MESSAGE_PLAN_CONTIGUOUS, TAG(REQUEST__BODY_PLAN_CONTIGUOUS),
+	  TABLE(plan_contiguous, plan_contiguous_fields), 0 },
 };
 
 static const struct body reply_bodies[] = {
@@ -289,6 +375,12 @@ static const struct body reply_bodies[] = {
 	{ MESSAGE_CHECK_RESULT, TAG(REPLY__BODY_CHECK_RESULT),
 	  TABLE(check_result, check_result_fields), 0 },
 	{ MESSAGE_EVENT, TAG(REPLY__BODY_EVENT), TABLE(event, event_fields), 0 },
+	{ MESSAGE_LIMIT_LIST, TAG(REPLY__BODY_LIMIT_LIST), TABLE(limit_list, limit_list_fields),
+	  0 },
+	{ MESSAGE_RELOAD_RESULT, TAG(REPLY__BODY_RELOAD_RESULT),
+	  TABLE(reload_result, reload_result_fields), 0 },
+	{ MESSAGE_CONTIGUOUS_PLAN, TAG(REPLY__BODY_CONTIGUOUS_PLAN),
+	  TABLE(contiguous_plan, contiguous_plan_fields), 0 },
 };
 
 /* What every request and every reply has around its body. */
@@ -391,10 +483,15 @@ static ptrdiff_t encode_with(const struct envelope *envelope, const struct messa
 /* Any message that is sent all the time, with room to spare. */
 #define SCRATCH_BYTES 1024u
 
-/* Every zone of every pool: a pointer, two structs, and the padding of each allocation. */
-#define SCRATCH_ZONE_BYTES (sizeof(void *) + sizeof(WIRE(ZoneInfo)) + sizeof(WIRE(Watermark)) + 32)
+/* Every group of every zone of every pool: a pointer, its structs, and the padding of each. */
+#define SCRATCH_ELEMENT_BYTES(type) (sizeof(void *) + sizeof(WIRE(type)) + 32)
+#define SCRATCH_ZONE_BYTES                                                                         \
+	(MESSAGE_NR_GROUPS * SCRATCH_ELEMENT_BYTES(GroupInfo) + sizeof(WIRE(Watermark)) +          \
+	 SCRATCH_ELEMENT_BYTES(ZoneInfo))
 #define SCRATCH_POOL_BYTES                                                                         \
-	(MESSAGE_ZONES_MAX * SCRATCH_ZONE_BYTES + sizeof(void *) + sizeof(WIRE(PoolInfo)) + 32)
+	(MESSAGE_ZONES_MAX * SCRATCH_ZONE_BYTES +                                                  \
+	 MESSAGE_NR_POLICIES * SCRATCH_ELEMENT_BYTES(PolicyInfo) +                                 \
+	 SCRATCH_ELEMENT_BYTES(PoolInfo))
 #define SCRATCH_BYTES_MAX (MESSAGE_POOLS_MAX * SCRATCH_POOL_BYTES + SCRATCH_BYTES)
 
 /* Apart, so that its frame is not part of every call's. */

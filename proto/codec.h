@@ -14,7 +14,7 @@
 struct message;
 
 /* Enough for anything that a frame of FRAME_BYTES_MAX can decode to; more is refused. */
-#define CODEC_ARENA_BYTES (1024u * 1024u)
+#define CODEC_ARENA_BYTES (2u * 1024u * 1024u)
 
 /* A bump allocator over the caller's memory. Reset by each decode. */
 struct codec_arena {
@@ -40,7 +40,7 @@ ptrdiff_t codec_encode_reply(const struct message *message, uint8_t *buf, size_t
  * A body that we do not know decodes as MESSAGE_NONE. Strings are never NULL, and may be printed
  * as they are; a NUL byte within one ends it. An enum value that we do not know reads as the
  * nearest that we do: a mobility as unmovable, a status as unsupported, an event as none, a
- * pressure as min, a client's state as live.
+ * pressure as min, a client's state as live, a policy as preferred.
  */
 int codec_decode_request(const uint8_t *bytes, size_t size_bytes, struct codec_arena *arena,
 			 struct message *ret, const char **ret_why);

@@ -5,8 +5,8 @@
  * Going out they are not: a message of ours that is out of them is our bug, and the receiver's to
  * refuse.
  *
- * Nothing is copied that can be pointed to (strings, runs), nothing is allocated but from the
- * caller's arena, and a table's depth bounds the recursion, not the input.
+ * Nothing is copied that can be pointed to (strings, lists of strings, runs), nothing is allocated
+ * but from the caller's arena, and a table's depth bounds the recursion, not the input.
  */
 
 #include "proto/convert.h"
@@ -99,6 +99,20 @@ static ptrdiff_t string_to_wire(const uint8_t *from, uint8_t *to)
 	return (ptrdiff_t)strlen(text);
 }
 
+static ptrdiff_t strings_to_wire(const struct convert_field *field, const uint8_t *plain,
+				 uint8_t *wire)
+{
+	const char *const *strings = load_pointer(plain + field->plain);
+	size_t nr = load_size(plain + field->plain_count);
+	ptrdiff_t most_bytes = 0;
+
+	for (size_t i = 0; i < nr; i++)
+		most_bytes += CONVERT_FIELD_BYTES_MAX + (ptrdiff_t)strlen(strings[i]);
+	store_pointer(wire + field->wire, strings);
+	*(size_t *)(wire + field->wire_count) = nr;
+	return most_bytes;
+}
+
 /* Returns the most bytes that it takes beyond CONVERT_FIELD_BYTES_MAX, or -ENOMEM. */
 static ptrdiff_t field_to_wire(const struct convert_field *field, const uint8_t *plain,
 			       uint8_t *wire, struct codec_arena *arena)
@@ -119,6 +133,8 @@ static ptrdiff_t field_to_wire(const struct convert_field *field, const uint8_t 
 		return 0;
 	case CONVERT_STRING:
 		return string_to_wire(from, to);
+	case CONVERT_STRINGS:
+		return strings_to_wire(field, plain, wire);
 	case CONVERT_MESSAGE:
 		return message_to_wire(field, plain, wire, arena);
 	case CONVERT_LIST:
@@ -182,6 +198,22 @@ static int string_from_wire(const struct convert_field *field, const uint8_t *wi
 	if (!text_is_printable(text, field->max))
 		return refuse(field->why, ret_why);
 	store_pointer(plain + field->plain, text);
+	return 0;
+}
+
+static int strings_from_wire(const struct convert_field *field, const uint8_t *wire, uint8_t *plain,
+			     const char **ret_why)
+{
+	const char *const *strings = load_pointer(wire + field->wire);
+	size_t nr = load_size(wire + field->wire_count);
+
+	if (nr > field->max)
+		return refuse(field->why, ret_why);
+	for (size_t i = 0; i < nr; i++)
+		if (!text_is_printable(strings[i], MESSAGE_TEXT_BYTES_MAX))
+			return refuse("a text is too long or not printable UTF-8", ret_why);
+	store_pointer(plain + field->plain, strings);
+	*(size_t *)(plain + field->plain_count) = nr;
 	return 0;
 }
 
@@ -260,6 +292,8 @@ static int field_from_wire(const struct convert_field *field, const uint8_t *wir
 		return 0;
 	case CONVERT_STRING:
 		return string_from_wire(field, wire, plain, ret_why);
+	case CONVERT_STRINGS:
+		return strings_from_wire(field, wire, plain, ret_why);
 	case CONVERT_MESSAGE:
 		return message_from_wire(field, wire, arena, plain, ret_why);
 	case CONVERT_LIST:

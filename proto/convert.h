@@ -19,6 +19,7 @@ enum convert_kind {
 	CONVERT_BOOL,    /* protobuf_c_boolean <-> bool */
 	CONVERT_ENUM,    /* max values from 0 on; what is none of them reads as `unknown` */
 	CONVERT_STRING,  /* printable, up to max bytes */
+	CONVERT_STRINGS, /* up to max of them, each as a text */
 	CONVERT_MESSAGE, /* by table; a missing one reads as its defaults */
 	CONVERT_LIST,    /* of messages by table, up to max */
 	CONVERT_ARRAY,   /* of u64, in a plain array of max; missing ones read as 0 */

@@ -60,6 +60,8 @@
 #define TEXT(side, name)                                                                           \
 	CALL(COPIED_, CONVERT_STRING, sizeof(char *), side, name, .max = MESSAGE_TEXT_BYTES_MAX,   \
 	     .why = "a text is too long or not printable UTF-8")
+#define TEXTS(side, name, nr_max, what)                                                            \
+	CALL(COUNTED_, CONVERT_STRINGS, side, name, .max = (nr_max), .why = "too many " what)
 #define MESSAGE(side, name, by) CALL(SCALAR_, CONVERT_MESSAGE, side, name, .table = &(by))
 #define FLAT(side, name, by) CALL(FLAT_, side, name, .table = &(by))
 #define LIST(side, name, by, nr_max, what)                                                         \

@@ -16,7 +16,7 @@
 #define MESSAGE_VERSION 1u     /* of the protocol, the newest we speak */
 #define MESSAGE_VERSION_MIN 1u /* the oldest */
 #define MESSAGE_BATCH_BLOCKS_MAX 2048u
-#define MESSAGE_IN_FLIGHT_MAX 1024u
+#define MESSAGE_IN_FLIGHT_MAX 256u /* below half of all request tags of the ledger */
 #define MESSAGE_NAME_BYTES_MAX 63u
 #define MESSAGE_TEXT_BYTES_MAX 1023u /* of errors and other strings for people */
 #define MESSAGE_ZONES_MAX 64u
@@ -24,6 +24,8 @@
 #define MESSAGE_NR_ORDERS 19u
 #define MESSAGE_CLIENTS_MAX 256u /* in one part of a list */
 #define MESSAGE_BLOCKS_MAX 512u  /* in one part of a list */
+#define MESSAGE_LIMITS_MAX 256u  /* in one part of a list */
+#define MESSAGE_LINES_MAX 256u   /* of what a reload did */
 
 enum message_type {
 	MESSAGE_NONE = 0, /* a reply without a body, or a request of a newer protocol */
@@ -42,6 +44,9 @@ enum message_type {
 	MESSAGE_LIST_CLIENTS,
 	MESSAGE_LIST_BLOCKS,
 	MESSAGE_CHECK,
+	MESSAGE_LIST_LIMITS,
+	MESSAGE_RELOAD,
+	MESSAGE_PLAN_CONTIGUOUS,
 	/* replies */
 	MESSAGE_WELCOME,
 	MESSAGE_POOL_OPENED,
@@ -53,6 +58,9 @@ enum message_type {
 	MESSAGE_BLOCK_LIST,
 	MESSAGE_CHECK_RESULT,
 	MESSAGE_EVENT,
+	MESSAGE_LIMIT_LIST,
+	MESSAGE_RELOAD_RESULT,
+	MESSAGE_CONTIGUOUS_PLAN,
 	MESSAGE_NR_TYPES
 };
 
@@ -74,6 +82,22 @@ enum message_mobility {
 	MESSAGE_MOVABLE = 1,
 	MESSAGE_RECLAIMABLE = 2,
 	MESSAGE_NR_MOBILITIES
+};
+enum message_policy {
+	MESSAGE_POLICY_PREFERRED = 0,
+	MESSAGE_POLICY_BIND = 1,
+	MESSAGE_POLICY_INTERLEAVE = 2,
+	MESSAGE_POLICY_MASK = 3,
+	MESSAGE_NR_POLICIES
+};
+enum message_group {
+	MESSAGE_GROUP_UNMOVABLE = 0,
+	MESSAGE_GROUP_MOVABLE = 1,
+	MESSAGE_GROUP_RECLAIMABLE = 2,
+	MESSAGE_GROUP_CONTIGUOUS = 3,
+	MESSAGE_GROUP_FREE = 4,
+	MESSAGE_GROUP_HELD = 5,
+	MESSAGE_NR_GROUPS
 };
 enum message_pressure {
 	MESSAGE_PRESSURE_NONE = 0,
@@ -101,7 +125,9 @@ struct message_run {
 };
 
 struct message_placement {
-	uint32_t node;
+	enum message_policy policy;
+	uint32_t node, cpu_node;
+	uint64_t nodes;
 	bool bind, high, no_wait;
 	enum message_mobility mobility;
 };
@@ -112,17 +138,32 @@ struct message_limits {
 
 struct message_segment {
 	uint32_t node;
-	uint64_t size_bytes, page_bytes;
+	uint64_t size_bytes, capacity_bytes, page_bytes;
+};
+
+struct message_group_info {
+	uint32_t group; /* enum message_group, or one of a newer daemon */
+	uint64_t pageblocks;
+	uint64_t free_blocks[MESSAGE_NR_ORDERS];
 };
 
 struct message_zone_info {
 	const char *name;
 	uint32_t node;
 	uint64_t size_bytes, free_bytes, committed_bytes, hole_bytes, page_bytes;
-	uint64_t min_bytes, low_bytes, high_bytes;
+	uint64_t capacity_bytes, draining_bytes, contiguous_bytes, contiguous_free_bytes;
+	uint64_t min_bytes, low_bytes, high_bytes, boost_bytes;
 	enum message_pressure pressure;
 	uint64_t free_blocks[MESSAGE_NR_ORDERS];
-	uint64_t allocs, frees, failures, hit, miss, foreign;
+	uint64_t allocs, frees, failures, steals, claims;
+	uint64_t hit, miss, foreign, interleave, local, other;
+	const char *damage;
+	const struct message_group_info *groups;
+	size_t nr_groups;
+};
+
+struct message_policy_info {
+	uint64_t granted, failed;
 };
 
 struct message_pool_info {
@@ -131,6 +172,8 @@ struct message_pool_info {
 	uint32_t max_order;
 	const struct message_zone_info *zones;
 	size_t nr_zones;
+	const struct message_policy_info *policies;
+	size_t nr_policies;
 };
 
 struct message_client_info {
@@ -146,6 +189,12 @@ struct message_block_info {
 	const char *pool, *zone;
 	uint64_t page;
 	uint32_t order, client, kind;
+};
+
+struct message_limit_info {
+	const char *pool, *kind, *name;
+	uint64_t min_bytes, low_bytes, high_bytes, max_bytes, used_bytes, refused;
+	uint32_t clients;
 };
 
 struct message {
@@ -206,6 +255,10 @@ struct message {
 		} event;
 		struct message_pool_info pool_info;
 		struct {
+			const char *pool;
+			bool groups;
+		} get_status;
+		struct {
 			const char *version;
 			int32_t pid;
 			uint64_t uptime_s;
@@ -235,5 +288,28 @@ struct message {
 			uint64_t pages, faults;
 			const char *first;
 		} check_result;
+		struct {
+			uint64_t start;
+		} list_limits;
+		struct {
+			const struct message_limit_info *limits;
+			size_t nr_limits;
+			uint64_t next;
+		} limit_list;
+		struct {
+			const char *const *lines;
+			size_t nr_lines;
+		} reload_result;
+		struct {
+			const char *pool;
+			uint32_t node, order;
+		} plan_contiguous;
+		struct {
+			uint64_t page;
+			uint32_t order;
+			uint64_t held_blocks, held_pages;
+			const struct message_block_info *blocks;
+			size_t nr_blocks;
+		} contiguous_plan;
 	} u;
 };

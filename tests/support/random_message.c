@@ -91,7 +91,10 @@ static const char *any_name(struct maker *m)
 static struct message_placement any_placement(struct maker *m)
 {
 	return (struct message_placement){
+		.policy = below(m, MESSAGE_NR_POLICIES),
 		.node = any_u32(m),
+		.cpu_node = any_u32(m),
+		.nodes = any_u64(m),
 		.bind = any_bool(m),
 		.high = any_bool(m),
 		.no_wait = any_bool(m),
@@ -119,10 +122,28 @@ static const struct message_segment *any_segments(struct maker *m, size_t *ret_n
 		segments[i] = (struct message_segment){
 			.node = any_u32(m),
 			.size_bytes = any_u64(m),
+			.capacity_bytes = any_u64(m),
 			.page_bytes = any_u64(m),
 		};
 	*ret_nr = nr;
 	return segments;
+}
+
+static const struct message_group_info *any_groups(struct maker *m, size_t *ret_nr)
+{
+	size_t nr = below(m, MESSAGE_NR_GROUPS + 1);
+	struct message_group_info *groups = room(m, nr * sizeof(*groups));
+
+	for (size_t i = 0; i < nr; i++) {
+		groups[i] = (struct message_group_info){
+			.group = any_u32(m),
+			.pageblocks = any_u64(m),
+		};
+		for (size_t order = 0; order < MESSAGE_NR_ORDERS; order++)
+			groups[i].free_blocks[order] = any_u64(m);
+	}
+	*ret_nr = nr;
+	return groups;
 }
 
 static struct message_zone_info any_zone(struct maker *m)
@@ -145,21 +166,49 @@ static struct message_zone_info any_zone(struct maker *m)
 		.hit = any_u64(m),
 		.miss = any_u64(m),
 		.foreign = any_u64(m),
+		.interleave = any_u64(m),
+		.local = any_u64(m),
+		.other = any_u64(m),
+		.steals = any_u64(m),
+		.claims = any_u64(m),
+		.boost_bytes = any_u64(m),
+		.contiguous_bytes = any_u64(m),
+		.contiguous_free_bytes = any_u64(m),
+		.draining_bytes = any_u64(m),
+		.capacity_bytes = any_u64(m),
+		.damage = any_text(m, MESSAGE_TEXT_BYTES_MAX),
 	};
 
 	for (size_t order = 0; order < MESSAGE_NR_ORDERS; order++)
 		zone.free_blocks[order] = any_u64(m);
+	if (below(m, 8) == 0)
+		zone.groups = any_groups(m, &zone.nr_groups);
 	return zone;
+}
+
+static const struct message_policy_info *any_policies(struct maker *m, size_t *ret_nr)
+{
+	size_t nr = below(m, MESSAGE_NR_POLICIES + 1);
+	struct message_policy_info *policies = room(m, nr * sizeof(*policies));
+
+	for (size_t i = 0; i < nr; i++)
+		policies[i] = (struct message_policy_info){
+			.granted = any_u64(m),
+			.failed = any_u64(m),
+		};
+	*ret_nr = nr;
+	return policies;
 }
 
 static struct message_pool_info any_pool(struct maker *m)
 {
 	size_t nr = any_count(m, MESSAGE_ZONES_MAX);
 	struct message_zone_info *zones = room(m, nr * sizeof(*zones));
+	struct message_pool_info pool;
 
 	for (size_t i = 0; i < nr; i++)
 		zones[i] = any_zone(m);
-	return (struct message_pool_info){
+	pool = (struct message_pool_info){
 		.name = any_name(m),
 		.size_bytes = any_u64(m),
 		.free_bytes = any_u64(m),
@@ -168,6 +217,8 @@ static struct message_pool_info any_pool(struct maker *m)
 		.zones = zones,
 		.nr_zones = nr,
 	};
+	pool.policies = any_policies(m, &pool.nr_policies);
+	return pool;
 }
 
 static const struct message_pool_info *any_pools(struct maker *m, size_t *ret_nr)
@@ -221,6 +272,39 @@ static const struct message_block_info *any_blocks(struct maker *m, size_t *ret_
 	return blocks;
 }
 
+static const struct message_limit_info *any_limits(struct maker *m, size_t *ret_nr)
+{
+	size_t nr = any_count(m, MESSAGE_LIMITS_MAX);
+	struct message_limit_info *limits = room(m, nr * sizeof(*limits));
+
+	for (size_t i = 0; i < nr; i++)
+		limits[i] = (struct message_limit_info){
+			.pool = any_name(m),
+			.kind = any_name(m),
+			.name = any_name(m),
+			.min_bytes = any_u64(m),
+			.low_bytes = any_u64(m),
+			.high_bytes = any_u64(m),
+			.max_bytes = any_u64(m),
+			.used_bytes = any_u64(m),
+			.refused = any_u64(m),
+			.clients = any_u32(m),
+		};
+	*ret_nr = nr;
+	return limits;
+}
+
+static const char *const *any_lines(struct maker *m, size_t *ret_nr)
+{
+	size_t nr = any_count(m, MESSAGE_LINES_MAX);
+	const char **lines = room(m, nr * sizeof(*lines));
+
+	for (size_t i = 0; i < nr; i++)
+		lines[i] = any_text(m, MESSAGE_TEXT_BYTES_MAX);
+	*ret_nr = nr;
+	return lines;
+}
+
 static void fill_request(struct maker *m, struct message *ret)
 {
 	switch (ret->type) {
@@ -261,6 +345,10 @@ static void fill_request(struct maker *m, struct message *ret)
 		ret->u.free_exact.nr_pages = any_u32(m);
 		ret->u.free_exact.page = any_u64(m);
 		break;
+	case MESSAGE_GET_STATUS:
+		ret->u.get_status.pool = any_name(m);
+		ret->u.get_status.groups = any_bool(m);
+		break;
 	case MESSAGE_LIST_CLIENTS:
 		ret->u.list_clients.start = any_u64(m);
 		break;
@@ -268,6 +356,14 @@ static void fill_request(struct maker *m, struct message *ret)
 		ret->u.list_blocks.pool = any_name(m);
 		ret->u.list_blocks.client = any_u32(m);
 		ret->u.list_blocks.start = any_u64(m);
+		break;
+	case MESSAGE_LIST_LIMITS:
+		ret->u.list_limits.start = any_u64(m);
+		break;
+	case MESSAGE_PLAN_CONTIGUOUS:
+		ret->u.plan_contiguous.pool = any_name(m);
+		ret->u.plan_contiguous.node = any_u32(m);
+		ret->u.plan_contiguous.order = any_u32(m);
 		break;
 	default: /* without fields */
 		break;
@@ -324,6 +420,20 @@ static void fill_reply(struct maker *m, struct message *ret)
 	case MESSAGE_EVENT:
 		ret->u.event.kind = below(m, MESSAGE_NR_EVENT_KINDS);
 		break;
+	case MESSAGE_LIMIT_LIST:
+		ret->u.limit_list.limits = any_limits(m, &ret->u.limit_list.nr_limits);
+		ret->u.limit_list.next = any_u64(m);
+		break;
+	case MESSAGE_RELOAD_RESULT:
+		ret->u.reload_result.lines = any_lines(m, &ret->u.reload_result.nr_lines);
+		break;
+	case MESSAGE_CONTIGUOUS_PLAN:
+		ret->u.contiguous_plan.page = any_u64(m);
+		ret->u.contiguous_plan.order = any_u32(m);
+		ret->u.contiguous_plan.held_blocks = any_u64(m);
+		ret->u.contiguous_plan.held_pages = any_u64(m);
+		ret->u.contiguous_plan.blocks = any_blocks(m, &ret->u.contiguous_plan.nr_blocks);
+		break;
 	default: /* MESSAGE_NONE */
 		break;
 	}
@@ -336,7 +446,7 @@ void random_message(uint64_t *seed, enum message_type type, struct codec_arena *
 
 	arena_init(arena, arena->memory, arena->size_bytes);
 	*ret = (struct message){ .type = type, .error = "" };
-	if (type >= MESSAGE_HELLO && type <= MESSAGE_CHECK) {
+	if (type >= MESSAGE_HELLO && type <= MESSAGE_PLAN_CONTIGUOUS) {
 		ret->id = any_u64(&m) | 1;
 		fill_request(&m, ret);
 	} else {
@@ -359,7 +469,8 @@ static bool runs_are_equal(const struct message_run *a, size_t nr_a, const struc
 static bool placements_are_equal(const struct message_placement *a,
 				 const struct message_placement *b)
 {
-	return SAME(node) && SAME(bind) && SAME(high) && SAME(no_wait) && SAME(mobility);
+	return SAME(policy) && SAME(node) && SAME(cpu_node) && SAME(nodes) && SAME(bind) &&
+	       SAME(high) && SAME(no_wait) && SAME(mobility);
 }
 
 static bool segments_are_equal(const struct message *a, const struct message *b)
@@ -369,7 +480,20 @@ static bool segments_are_equal(const struct message *a, const struct message *b)
 	for (size_t i = 0; i < a->u.pool_opened.nr_segments; i++)
 		if (!SAME(u.pool_opened.segments[i].node) ||
 		    !SAME(u.pool_opened.segments[i].size_bytes) ||
+		    !SAME(u.pool_opened.segments[i].capacity_bytes) ||
 		    !SAME(u.pool_opened.segments[i].page_bytes))
+			return false;
+	return true;
+}
+
+static bool groups_are_equal(const struct message_zone_info *a, const struct message_zone_info *b)
+{
+	if (!SAME(nr_groups))
+		return false;
+	for (size_t i = 0; i < a->nr_groups; i++)
+		if (!SAME(groups[i].group) || !SAME(groups[i].pageblocks) ||
+		    memcmp(a->groups[i].free_blocks, b->groups[i].free_blocks,
+			   sizeof(a->groups[i].free_blocks)) != 0)
 			return false;
 	return true;
 }
@@ -381,14 +505,20 @@ static bool zones_are_equal(const struct message_zone_info *a, const struct mess
 	       SAME(low_bytes) && SAME(high_bytes) && SAME(pressure) &&
 	       memcmp(a->free_blocks, b->free_blocks, sizeof(a->free_blocks)) == 0 &&
 	       SAME(allocs) && SAME(frees) && SAME(failures) && SAME(hit) && SAME(miss) &&
-	       SAME(foreign);
+	       SAME(foreign) && SAME(interleave) && SAME(local) && SAME(other) && SAME(steals) &&
+	       SAME(claims) && SAME(boost_bytes) && SAME(contiguous_bytes) &&
+	       SAME(contiguous_free_bytes) && SAME(draining_bytes) && SAME(capacity_bytes) &&
+	       SAME_TEXT(damage) && groups_are_equal(a, b);
 }
 
 static bool pools_are_equal(const struct message_pool_info *a, const struct message_pool_info *b)
 {
 	if (!SAME_TEXT(name) || !SAME(size_bytes) || !SAME(free_bytes) || !SAME(held_bytes) ||
-	    !SAME(max_order) || !SAME(nr_zones))
+	    !SAME(max_order) || !SAME(nr_zones) || !SAME(nr_policies))
 		return false;
+	for (size_t i = 0; i < a->nr_policies; i++)
+		if (!SAME(policies[i].granted) || !SAME(policies[i].failed))
+			return false;
 	for (size_t i = 0; i < a->nr_zones; i++)
 		if (!zones_are_equal(&a->zones[i], &b->zones[i]))
 			return false;
@@ -431,12 +561,40 @@ static bool blocks_are_equal(const struct message_block_info *a, const struct me
 	       SAME(kind);
 }
 
-static bool block_lists_are_equal(const struct message *a, const struct message *b)
+static bool lists_of_blocks_are_equal(const struct message_block_info *a, size_t nr_a,
+				      const struct message_block_info *b, size_t nr_b)
 {
-	if (!SAME(u.block_list.nr_blocks) || !SAME(u.block_list.next))
+	if (nr_a != nr_b)
 		return false;
-	for (size_t i = 0; i < a->u.block_list.nr_blocks; i++)
-		if (!blocks_are_equal(&a->u.block_list.blocks[i], &b->u.block_list.blocks[i]))
+	for (size_t i = 0; i < nr_a; i++)
+		if (!blocks_are_equal(&a[i], &b[i]))
+			return false;
+	return true;
+}
+
+static bool limits_are_equal(const struct message_limit_info *a, const struct message_limit_info *b)
+{
+	return SAME_TEXT(pool) && SAME_TEXT(kind) && SAME_TEXT(name) && SAME(min_bytes) &&
+	       SAME(low_bytes) && SAME(high_bytes) && SAME(max_bytes) && SAME(used_bytes) &&
+	       SAME(refused) && SAME(clients);
+}
+
+static bool limit_lists_are_equal(const struct message *a, const struct message *b)
+{
+	if (!SAME(u.limit_list.nr_limits) || !SAME(u.limit_list.next))
+		return false;
+	for (size_t i = 0; i < a->u.limit_list.nr_limits; i++)
+		if (!limits_are_equal(&a->u.limit_list.limits[i], &b->u.limit_list.limits[i]))
+			return false;
+	return true;
+}
+
+static bool reload_results_are_equal(const struct message *a, const struct message *b)
+{
+	if (!SAME(u.reload_result.nr_lines))
+		return false;
+	for (size_t i = 0; i < a->u.reload_result.nr_lines; i++)
+		if (!SAME_TEXT(u.reload_result.lines[i]))
 			return false;
 	return true;
 }
@@ -467,11 +625,18 @@ static bool requests_are_equal(const struct message *a, const struct message *b)
 	case MESSAGE_FREE_EXACT:
 		return SAME(u.free_exact.pool) && SAME(u.free_exact.nr_pages) &&
 		       SAME(u.free_exact.page);
+	case MESSAGE_GET_STATUS:
+		return SAME_TEXT(u.get_status.pool) && SAME(u.get_status.groups);
 	case MESSAGE_LIST_CLIENTS:
 		return SAME(u.list_clients.start);
 	case MESSAGE_LIST_BLOCKS:
 		return SAME_TEXT(u.list_blocks.pool) && SAME(u.list_blocks.client) &&
 		       SAME(u.list_blocks.start);
+	case MESSAGE_LIST_LIMITS:
+		return SAME(u.list_limits.start);
+	case MESSAGE_PLAN_CONTIGUOUS:
+		return SAME_TEXT(u.plan_contiguous.pool) && SAME(u.plan_contiguous.node) &&
+		       SAME(u.plan_contiguous.order);
 	default:
 		return true;
 	}
@@ -500,12 +665,24 @@ static bool replies_are_equal(const struct message *a, const struct message *b)
 	case MESSAGE_CLIENT_LIST:
 		return client_lists_are_equal(a, b);
 	case MESSAGE_BLOCK_LIST:
-		return block_lists_are_equal(a, b);
+		return SAME(u.block_list.next) &&
+		       lists_of_blocks_are_equal(a->u.block_list.blocks, a->u.block_list.nr_blocks,
+						 b->u.block_list.blocks, b->u.block_list.nr_blocks);
 	case MESSAGE_CHECK_RESULT:
 		return SAME(u.check_result.pages) && SAME(u.check_result.faults) &&
 		       SAME_TEXT(u.check_result.first);
 	case MESSAGE_EVENT:
 		return SAME(u.event.kind);
+	case MESSAGE_LIMIT_LIST:
+		return limit_lists_are_equal(a, b);
+	case MESSAGE_RELOAD_RESULT:
+		return reload_results_are_equal(a, b);
+	case MESSAGE_CONTIGUOUS_PLAN:
+		return SAME(u.contiguous_plan.page) && SAME(u.contiguous_plan.order) &&
+		       SAME(u.contiguous_plan.held_blocks) && SAME(u.contiguous_plan.held_pages) &&
+		       lists_of_blocks_are_equal(
+			       a->u.contiguous_plan.blocks, a->u.contiguous_plan.nr_blocks,
+			       b->u.contiguous_plan.blocks, b->u.contiguous_plan.nr_blocks);
 	default:
 		return true;
 	}

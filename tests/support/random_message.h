@@ -11,8 +11,8 @@
 struct codec_arena;
 
 /*
- * A request (any type up to MESSAGE_CHECK) or reply of this type, valid for the codec; what it
- * points to lies in the arena, which is used from its start. Advances *seed.
+ * A request (any type up to MESSAGE_PLAN_CONTIGUOUS) or reply of this type, valid for the codec;
+ * what it points to lies in the arena, which is used from its start. Advances *seed.
  */
 void random_message(uint64_t *seed, enum message_type type, struct codec_arena *arena,
 		    struct message *ret);

@@ -31,7 +31,7 @@ static uint64_t seed;
 
 static bool is_request(enum message_type type)
 {
-	return type >= MESSAGE_HELLO && type <= MESSAGE_CHECK;
+	return type >= MESSAGE_HELLO && type <= MESSAGE_PLAN_CONTIGUOUS;
 }
 
 static ptrdiff_t encode(const struct message *message, uint8_t *buf, size_t size_bytes)
@@ -113,7 +113,7 @@ static void test_codec_speaks_as_its_manual_shows(void **state)
 	static const uint8_t hello[] = "\x08\x01\x12\x0c\x08\x01\x10\x01\x22\x06"
 				       "camera";
 	static const uint8_t welcome[] =
-		"\x08\x01\x22\x19\x08\x01\x18\x05\x22\x0c\x08\x80\x80\x04\x10\x80\x10\x18\x80\x08"
+		"\x08\x01\x22\x19\x08\x01\x18\x05\x22\x0c\x08\x80\x80\x04\x10\x80\x10\x18\x80\x02"
 		"\x20\x3f\x2a\x05"
 		"0.1.0";
 	static const uint8_t alloc[] = "\x08\x07\x32\x0a\x08\x02\x10\x02\x18\x03\x22\x02\x08\x01";
@@ -131,7 +131,7 @@ static void test_codec_speaks_as_its_manual_shows(void **state)
 	message = (struct message){ .id = 1, .type = MESSAGE_WELCOME };
 	message.u.welcome.version = 1;
 	message.u.welcome.client = 5;
-	message.u.welcome.limits = (struct message_limits){ 65536, 2048, 1024, 63 };
+	message.u.welcome.limits = (struct message_limits){ 65536, 2048, 256, 63 };
 	message.u.welcome.daemon_version = "0.1.0";
 	assert_encodes_as(&message, welcome, sizeof(welcome) - 1);
 
@@ -172,6 +172,24 @@ static void test_codec_gives_defaults_to_what_is_absent(void **state)
 	assert_int_equal(message.type, MESSAGE_NONE);
 	assert_int_equal(message.status, MESSAGE_STATUS_OK);
 	assert_string_equal(message.error, "");
+}
+
+/* What a client says that knows of no policies. */
+static void test_codec_understands_bind_without_a_policy(void **state)
+{
+	/* alloc { count: 1 placement { node: 1 bind: true } } */
+	static const uint8_t older[] = { 0x08, 0x01, 0x32, 0x08, 0x18, 0x01,
+					 0x22, 0x04, 0x08, 0x01, 0x10, 0x01 };
+	struct message message;
+	const char *why;
+
+	(void)state;
+	assert_int_equal(codec_decode_request(older, sizeof(older), &arena, &message, &why), 0);
+	assert_int_equal(message.type, MESSAGE_ALLOC);
+	assert_true(message.u.alloc.placement.bind);
+	assert_int_equal(message.u.alloc.placement.node, 1);
+	assert_int_equal(message.u.alloc.placement.policy, MESSAGE_POLICY_PREFERRED);
+	assert_int_equal(message.u.alloc.placement.nodes, 0);
 }
 
 static void test_codec_takes_null_for_empty_strings(void **state)
@@ -348,6 +366,27 @@ static void test_codec_refuses_long_texts(void **state)
 	assert_taken(&message, &message);
 }
 
+static void test_codec_refuses_long_and_unprintable_lines(void **state)
+{
+	static const char *lines[MESSAGE_LINES_MAX + 1];
+	struct message message = { .type = MESSAGE_RELOAD_RESULT };
+
+	(void)state;
+	for (size_t i = 0; i <= MESSAGE_LINES_MAX; i++)
+		lines[i] = "pool 'default': size 1G";
+	message.u.reload_result.lines = lines;
+	message.u.reload_result.nr_lines = MESSAGE_LINES_MAX + 1;
+	assert_string_equal(refusal(&message), "too many lines");
+	message.u.reload_result.nr_lines = 2;
+	lines[1] = "two\nlines";
+	assert_non_null(strstr(refusal(&message), "printable"));
+	lines[1] = "";
+	assert_taken(&message, &message);
+	assert_int_equal(message.u.reload_result.nr_lines, 2);
+	assert_string_equal(message.u.reload_result.lines[0], lines[0]);
+	assert_string_equal(message.u.reload_result.lines[1], "");
+}
+
 static void test_codec_ends_strings_at_a_nul(void **state)
 {
 	/* A hello with a name of four bytes: a NUL b ESC */
@@ -405,6 +444,9 @@ static void test_codec_refuses_long_lists(void **state)
 	static struct message_zone_info zones[MESSAGE_ZONES_MAX + 1];
 	static struct message_client_info clients[MESSAGE_CLIENTS_MAX + 1];
 	static struct message_block_info blocks[MESSAGE_BLOCKS_MAX + 1];
+	static struct message_limit_info limits[MESSAGE_LIMITS_MAX + 1];
+	static struct message_group_info groups[MESSAGE_NR_GROUPS + 1];
+	static struct message_policy_info policies[MESSAGE_NR_POLICIES + 1];
 	struct message message = { .type = MESSAGE_POOL_OPENED };
 
 	(void)state;
@@ -427,6 +469,24 @@ static void test_codec_refuses_long_lists(void **state)
 	message.u.block_list.blocks = blocks;
 	message.u.block_list.nr_blocks = MESSAGE_BLOCKS_MAX + 1;
 	assert_string_equal(refusal(&message), "too many blocks");
+	message = (struct message){ .type = MESSAGE_CONTIGUOUS_PLAN };
+	message.u.contiguous_plan.blocks = blocks;
+	message.u.contiguous_plan.nr_blocks = MESSAGE_BLOCKS_MAX + 1;
+	assert_string_equal(refusal(&message), "too many blocks");
+	message = (struct message){ .type = MESSAGE_LIMIT_LIST };
+	message.u.limit_list.limits = limits;
+	message.u.limit_list.nr_limits = MESSAGE_LIMITS_MAX + 1;
+	assert_string_equal(refusal(&message), "too many limits");
+	zones[0].groups = groups;
+	zones[0].nr_groups = MESSAGE_NR_GROUPS + 1;
+	message = (struct message){ .type = MESSAGE_POOL_INFO };
+	message.u.pool_info.zones = zones;
+	message.u.pool_info.nr_zones = 1;
+	assert_string_equal(refusal(&message), "too many groups");
+	message.u.pool_info.nr_zones = 0;
+	message.u.pool_info.policies = policies;
+	message.u.pool_info.nr_policies = MESSAGE_NR_POLICIES + 1;
+	assert_string_equal(refusal(&message), "too many policies");
 }
 
 static void test_codec_refuses_too_many_orders(void **state)
@@ -459,6 +519,10 @@ static void test_codec_reads_unknown_enum_values_as_known_ones(void **state)
 		message.u.alloc.placement.mobility = unknown[i];
 		assert_taken(&message, &message);
 		assert_int_equal(message.u.alloc.placement.mobility, MESSAGE_UNMOVABLE);
+
+		message.u.alloc.placement.policy = unknown[i];
+		assert_taken(&message, &message);
+		assert_int_equal(message.u.alloc.placement.policy, MESSAGE_POLICY_PREFERRED);
 
 		message = (struct message){ .status = unknown[i] };
 		assert_taken(&message, &message);
@@ -519,7 +583,9 @@ static void test_codec_refuses_what_its_arena_can_not_hold(void **state)
 	const char *why;
 
 	(void)state;
-	for (size_t i = 0; i + 2 <= sizeof(bytes); i += 2) {
+	/* An event that fills the frame: sizeof(bytes) - 4 == 0xfffc bytes of it. */
+	bytes[0] = 0x6a, bytes[1] = 0xfc, bytes[2] = 0xff, bytes[3] = 0x03;
+	for (size_t i = 4; i < sizeof(bytes); i += 2) {
 		bytes[i] = 0x78; /* field 15, a varint: unknown here */
 		bytes[i + 1] = 0x01;
 	}
@@ -532,8 +598,10 @@ static void test_codec_has_room_for_everything_within_the_limits(void **state)
 {
 	static struct message_pool_info pools[MESSAGE_POOLS_MAX];
 	static struct message_zone_info zones[MESSAGE_ZONES_MAX];
+	static struct message_group_info groups[MESSAGE_NR_GROUPS];
 	static struct message_client_info clients[MESSAGE_CLIENTS_MAX];
 	static struct message_block_info blocks[MESSAGE_BLOCKS_MAX];
+	static struct message_limit_info limits[MESSAGE_LIMITS_MAX];
 	struct message message = { .type = MESSAGE_STATUS_INFO };
 
 	(void)state;
@@ -545,6 +613,16 @@ static void test_codec_has_room_for_everything_within_the_limits(void **state)
 	assert_taken(&message, &message);
 	assert_int_equal(message.u.status_info.pools[MESSAGE_POOLS_MAX - 1].nr_zones,
 			 MESSAGE_ZONES_MAX);
+
+	for (size_t i = 0; i < MESSAGE_ZONES_MAX; i++) {
+		zones[i].groups = groups;
+		zones[i].nr_groups = MESSAGE_NR_GROUPS;
+	}
+	message = (struct message){ .type = MESSAGE_POOL_INFO };
+	message.u.pool_info = pools[0];
+	assert_taken(&message, &message);
+	assert_int_equal(message.u.pool_info.zones[MESSAGE_ZONES_MAX - 1].nr_groups,
+			 MESSAGE_NR_GROUPS);
 
 	message = (struct message){ .type = MESSAGE_CLIENT_LIST };
 	for (size_t i = 0; i < MESSAGE_CLIENTS_MAX; i++)
@@ -564,6 +642,20 @@ static void test_codec_has_room_for_everything_within_the_limits(void **state)
 	message.u.block_list.nr_blocks = MESSAGE_BLOCKS_MAX;
 	assert_taken(&message, &message);
 	assert_int_equal(message.u.block_list.nr_blocks, MESSAGE_BLOCKS_MAX);
+
+	message = (struct message){ .type = MESSAGE_LIMIT_LIST };
+	for (size_t i = 0; i < MESSAGE_LIMITS_MAX; i++)
+		limits[i] = (struct message_limit_info){
+			.pool = clients[0].name,
+			.kind = "client",
+			.name = clients[0].name,
+			.max_bytes = UINT64_MAX,
+			.used_bytes = UINT64_MAX,
+		};
+	message.u.limit_list.limits = limits;
+	message.u.limit_list.nr_limits = MESSAGE_LIMITS_MAX;
+	assert_taken(&message, &message);
+	assert_int_equal(message.u.limit_list.nr_limits, MESSAGE_LIMITS_MAX);
 }
 
 static void test_codec_says_when_a_report_is_too_long(void **state)
@@ -613,6 +705,7 @@ int main(void)
 		cmocka_unit_test(test_codec_round_trips_every_message),
 		cmocka_unit_test(test_codec_speaks_as_its_manual_shows),
 		cmocka_unit_test(test_codec_gives_defaults_to_what_is_absent),
+		cmocka_unit_test(test_codec_understands_bind_without_a_policy),
 		cmocka_unit_test(test_codec_takes_null_for_empty_strings),
 		cmocka_unit_test(test_codec_encodes_each_side_only_its_own),
 		cmocka_unit_test(test_codec_encodes_into_exactly_the_bytes_it_needs),
@@ -623,6 +716,7 @@ int main(void)
 		cmocka_unit_test(test_codec_takes_the_last_body),
 		cmocka_unit_test(test_codec_refuses_long_and_unprintable_names),
 		cmocka_unit_test(test_codec_refuses_long_texts),
+		cmocka_unit_test(test_codec_refuses_long_and_unprintable_lines),
 		cmocka_unit_test(test_codec_ends_strings_at_a_nul),
 		cmocka_unit_test(test_codec_refuses_odd_and_long_run_lists),
 		cmocka_unit_test(test_codec_takes_runs_one_by_one),
