@@ -115,7 +115,8 @@ double blocks_shrink(struct blocks *blocks, struct subject *subject, uint64_t nr
 	while (blocks->nr_pages > nr_pages) {
 		uint32_t last = --blocks->nr;
 
-		if (subject_free(subject, blocks->pfns[last], blocks->orders[last]) != 0)
+		if (blocks->pfns[last] != PAGE_NONE &&
+		    subject_free(subject, blocks->pfns[last], blocks->orders[last]) != 0)
 			blocks->nr_errors++;
 		blocks->nr_pages -= UINT64_C(1) << blocks->orders[last];
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* The workloads of the core group, and what they play on. */
+/* The parts of the core group; its workloads, and what they play on. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,12 +42,26 @@ struct core {
 struct core_workload {
 	const char *names[CORE_VALUES_MAX]; /* of the values that a round gives; NULL: no more */
 	const char *param, *unit;
+	bool with_pool;    /* the pool plays too: it takes its time */
 	unsigned argument; /* what it is of differs: an order, a percentage */
 	/* Before the first round; NULL: nothing to do. */
 	void (*prepare)(const struct core *core, struct core_player *player, unsigned argument);
 	void (*run)(const struct core *core, struct core_player *player, unsigned argument,
 		    double *ret_values);
 };
+
+struct bench;
+
+/*
+ * What has no place among the workloads. Each returns 0 or a negative errno.
+ *
+ * recovery: opening a zone on a ledger that is in use. sweep: taking back what a dead client held.
+ * scale: the same work in zones of all sizes. fragmentation: how much stays whole.
+ */
+int core_measure_recovery(const struct bench *bench);
+int core_measure_sweep(const struct bench *bench);
+int core_measure_scale(const struct bench *bench);
+int core_measure_fragmentation(const struct bench *bench);
 
 extern const struct core_workload core_workloads[];
 extern const size_t core_nr_workloads;

@@ -12,7 +12,8 @@
  *
  * Batches of 1,024 single pages are how a magazine is filled: on a fresh zone that is walked, on a
  * fragmented one again and again (hot) and on and on (cold). A list has no better way for a batch
- * than page by page.
+ * than page by page. In random order each of a batch's pages lies by itself, and naming them one by
+ * one is in the time.
  *
  * Whatever fails that must not is counted, and the caller takes a count for an error.
  */
@@ -185,19 +186,25 @@ static uint32_t *list_batch(struct core_player *player, unsigned batch)
 static void alloc_batch(struct core_player *player, unsigned batch)
 {
 	struct subject *subject = &player->subject;
-	struct word_owner owner = { .slot = SUBJECT_SLOT, .tag = 1 };
 	size_t nr_runs = batch > 0 ? player->run_ends[batch - 1] : 0;
 	uint32_t *pfns = list_batch(player, batch);
+	size_t granted;
 
-	if (!subject->is_list) {
-		if (zone_alloc_bulk(&subject->u.zone, 0, CORE_BATCH_PAGES, owner, player->runs,
-				    &nr_runs) != CORE_BATCH_PAGES)
-			player->nr_errors++;
+	if (subject->kind == SUBJECT_LIST) {
+		granted = list_buddy_alloc_bulk(&subject->u.list, CORE_BATCH_PAGES, subject->owner,
+						pfns);
+	} else {
+		granted = subject_alloc_bulk(subject, 0, CORE_BATCH_PAGES, player->runs, &nr_runs);
 		player->run_ends[batch] = nr_runs;
-		return;
 	}
-	if (list_buddy_alloc_bulk(&subject->u.list, CORE_BATCH_PAGES, owner, pfns) !=
-	    CORE_BATCH_PAGES)
+	player->nr_errors += granted != CORE_BATCH_PAGES;
+}
+
+static void free_list_batch(struct core_player *player, const uint32_t *pfns)
+{
+	struct list_buddy *list = &player->subject.u.list;
+
+	if (list_buddy_free_bulk(list, CORE_BATCH_PAGES, SUBJECT_SLOT, pfns) != CORE_BATCH_PAGES)
 		player->nr_errors++;
 }
 
@@ -205,16 +212,11 @@ static void free_batch(struct core_player *player, unsigned batch)
 {
 	struct subject *subject = &player->subject;
 	size_t first_run = batch > 0 ? player->run_ends[batch - 1] : 0;
-	const uint32_t *pfns = list_batch(player, batch);
 
-	if (!subject->is_list) {
-		if (zone_free_bulk(&subject->u.zone, 0, SUBJECT_SLOT, player->runs + first_run,
+	if (subject->kind == SUBJECT_LIST)
+		free_list_batch(player, list_batch(player, batch));
+	else if (subject_free_bulk(subject, 0, player->runs + first_run,
 				   player->run_ends[batch] - first_run) != 0)
-			player->nr_errors++;
-		return;
-	}
-	if (list_buddy_free_bulk(&subject->u.list, CORE_BATCH_PAGES, SUBJECT_SLOT, pfns) !=
-	    CORE_BATCH_PAGES)
 		player->nr_errors++;
 }
 
@@ -262,6 +264,31 @@ static void run_batch_hot(const struct core *core, struct core_player *player, u
 		(double)(measure_cpu_ns() - started) / ((double)nr_batches * CORE_BATCH_PAGES);
 }
 
+/* The full zone, freed page by page in random order, but by the batch. */
+static void run_batch_random(const struct core *core, struct core_player *player, unsigned argument,
+			     double *ret_values)
+{
+	uint32_t nr_pages = core->sizes.nr_pages, pfn;
+	struct page_run runs[CORE_BATCH_PAGES];
+	uint64_t nr_errors = 0, started;
+
+	prepare_fresh(core, player, argument);
+	for (uint32_t i = 0; i < nr_pages; i++)
+		nr_errors += subject_alloc(&player->subject, 0, &pfn) != 0;
+	started = measure_cpu_ns();
+	for (uint32_t i = 0; i < nr_pages; i += CORE_BATCH_PAGES) {
+		if (player->subject.kind == SUBJECT_LIST) {
+			free_list_batch(player, core->shuffled + i);
+			continue;
+		}
+		for (uint32_t j = 0; j < CORE_BATCH_PAGES; j++)
+			runs[j] = (struct page_run){ .base = core->shuffled[i + j], .mask = 1 };
+		nr_errors += subject_free_bulk(&player->subject, 0, runs, CORE_BATCH_PAGES) != 0;
+	}
+	ret_values[0] = (double)(measure_cpu_ns() - started) / nr_pages;
+	player->nr_errors += nr_errors + !is_whole(&player->subject);
+}
+
 /* From no memory at all to a zone that grants: mapping and page faults are in. */
 static void run_fresh_zone(const struct core *core, struct core_player *player, unsigned argument,
 			   double *ret_values)
@@ -270,7 +297,7 @@ static void run_fresh_zone(const struct core *core, struct core_player *player, 
 	struct subject subject;
 
 	(void)argument;
-	if (subject_init(&subject, player->subject.is_list, core->sizes.nr_pages) != 0) {
+	if (subject_init(&subject, player->subject.kind, core->sizes.nr_pages) != 0) {
 		player->nr_errors++;
 		ret_values[0] = 0;
 		return;
@@ -280,36 +307,52 @@ static void run_fresh_zone(const struct core *core, struct core_player *player, 
 }
 
 const struct core_workload core_workloads[] = {
-	{ { "hot_pair" }, "order 0", "ns", 0, prepare_fresh, run_hot_pair },
-	{ { "hot_pair" }, "order 4", "ns", 4, prepare_fresh, run_hot_pair },
-	{ { "hot_pair" }, "order 9", "ns", 9, prepare_fresh, run_hot_pair },
-	{ { "hot_pair" }, "order 0 of 10", "ns", 0, prepare_fresh_low, run_hot_pair },
-	{ { "hot_pair" }, "order 4 of 10", "ns", 4, prepare_fresh_low, run_hot_pair },
-	{ { "hot_pair" }, "order 9 of 10", "ns", 9, prepare_fresh_low, run_hot_pair },
-	{ { "fill", "free_random" }, "order 0", "ns/page", 0, NULL, run_fill },
-	{ { "exchange_lifo" }, "mixed 75%", "ns/op", 75, prepare_mixed, run_mixed },
-	{ { "exchange_lifo" }, "mixed 90%", "ns/op", 90, prepare_mixed, run_mixed },
+	{ { "hot_pair" }, "order 0", "ns", true, 0, prepare_fresh, run_hot_pair },
+	{ { "hot_pair" }, "order 4", "ns", false, 4, prepare_fresh, run_hot_pair },
+	{ { "hot_pair" }, "order 9", "ns", true, 9, prepare_fresh, run_hot_pair },
+	{ { "hot_pair" }, "order 0 of 10", "ns", false, 0, prepare_fresh_low, run_hot_pair },
+	{ { "hot_pair" }, "order 4 of 10", "ns", false, 4, prepare_fresh_low, run_hot_pair },
+	{ { "hot_pair" }, "order 9 of 10", "ns", false, 9, prepare_fresh_low, run_hot_pair },
+	{ { "fill", "free_random" }, "order 0", "ns/page", false, 0, NULL, run_fill },
+	{ { "batch_1024_free" }, "random order", "ns/page", false, 0, NULL, run_batch_random },
+	{ { "exchange_lifo" }, "mixed 75%", "ns/op", true, 75, prepare_mixed, run_mixed },
+	{ { "exchange_lifo" }, "mixed 90%", "ns/op", false, 90, prepare_mixed, run_mixed },
 	{ { "pair_p50", "pair_p99", "pair_p99.9" },
 	  "mixed 75%",
 	  "ns",
+	  true,
 	  75,
 	  prepare_mixed,
 	  run_latency },
-	{ { "grow", "shrink" }, "mixed 50-88%", "ns/op", 0, prepare_fragmented, run_grow_shrink },
-	{ { "batch_1024_alloc", "batch_1024_free" }, "fresh", "ns/page", 0, NULL, run_batch_fresh },
+	{ { "grow", "shrink" },
+	  "mixed 50-88%",
+	  "ns/op",
+	  false,
+	  0,
+	  prepare_fragmented,
+	  run_grow_shrink },
+	{ { "batch_1024_alloc", "batch_1024_free" },
+	  "fresh",
+	  "ns/page",
+	  true,
+	  0,
+	  NULL,
+	  run_batch_fresh },
 	{ { "batch_1024_pair" },
 	  "fragmented hot",
 	  "ns/page",
+	  true,
 	  0,
 	  prepare_fragmented,
 	  run_batch_hot },
 	{ { "batch_1024_alloc", "batch_1024_free" },
 	  "fragmented cold",
 	  "ns/page",
+	  true,
 	  0,
 	  prepare_fragmented,
 	  run_batch_cold },
-	{ { "zone_ready" }, "fresh memory", "ms", 0, NULL, run_fresh_zone },
+	{ { "zone_ready" }, "fresh memory", "ms", false, 0, NULL, run_fresh_zone },
 };
 
 const size_t core_nr_workloads = sizeof(core_workloads) / sizeof(core_workloads[0]);

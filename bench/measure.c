@@ -7,7 +7,9 @@
 #include "bench/measure.h"
 
 #include <err.h>
+#include <inttypes.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 unsigned measure_list_cpus(int *ret_cpus, unsigned max)
@@ -32,4 +34,19 @@ void measure_pin(int cpu)
 	CPU_SET(cpu, &set);
 	if (sched_setaffinity(0, sizeof(set), &set) != 0)
 		err(EXIT_FAILURE, "pinning to CPU %d", cpu);
+}
+
+uint64_t measure_available_bytes(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	uint64_t size_kib = 0;
+	char line[128];
+
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file) &&
+	       sscanf(line, "MemAvailable: %" SCNu64, &size_kib) != 1)
+		continue;
+	fclose(file);
+	return size_kib * 1024;
 }

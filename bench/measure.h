@@ -49,3 +49,6 @@ unsigned measure_list_cpus(int *ret_cpus, unsigned max);
 
 /* The calling thread, and the threads and processes that it makes from now on, stay on one CPU. */
 void measure_pin(int cpu);
+
+/* Memory that could be had without taking any from others; 0 when nobody tells. */
+uint64_t measure_available_bytes(void);

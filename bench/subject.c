@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The memory under the two allocators, the same kind for both.
+ * The memory under the allocators, the same kind for all of them.
  *
  * What says who owns a page lies in a shared mapping of a memfd of small pages, as the daemon's
  * ledger does, because it has to outlive the process; that is a zone's words and all of the list's
  * table, whose links lie beside the words. The zone's index can be rebuilt and is plain anonymous
  * memory. Neither asks for huge pages.
+ *
+ * The pool has everything on that the daemon would have: watermarks, and a client under two limits,
+ * as a user's and its own. Its requests are high ones, or they could not fill the zone, and neither
+ * limit is reached: what is measured is the looking.
  */
 
 #include "bench/subject.h"
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#include "bench/measure.h"
+#include "core/quota.h"
+
+#define WATERMARK_PART 1000u /* of the zone: min */
+#define NR_LIMITS 2u
 
 static struct zone_config zone_config(const struct subject *subject)
 {
@@ -55,35 +66,86 @@ static int map_index(size_t size_bytes, void **ret)
 	return 0;
 }
 
-static int init_allocator(struct subject *subject)
+/* Whether the memory is of a new zone or of one that is to be recovered. */
+static int open_zone(struct subject *subject)
 {
 	struct zone_config config = zone_config(subject);
+	struct zone_fault fault;
 
-	if (!subject->is_list)
-		return zone_init(&subject->u.zone, &config, subject->table, subject->index);
-	list_buddy_init(&subject->u.list, subject->nr_pages, subject->max_order, subject->table);
+	return zone_open(&subject->u.zone, &config, subject->table, subject->index, &fault);
+}
+
+static int make_pool(struct subject *subject)
+{
+	struct subject_pool *pool = subject->pool;
+	struct zone *zone = &subject->u.zone;
+	struct zone_watermarks watermarks = { .min = subject->nr_pages / WATERMARK_PART };
+	const uint8_t distance = 10;
+	int error = pool_init(&pool->pool, &zone, 1, &distance);
+
+	if (error)
+		return error;
+	watermarks.low = watermarks.min + watermarks.min / 4;
+	watermarks.high = watermarks.min + watermarks.min / 2;
+	zone_set_watermarks(zone, &watermarks);
+	quota_init(pool->quota, WORD_NR_SLOTS, pool->quota + 1);
+	for (unsigned i = 0; i < NR_LIMITS; i++)
+		quota_set(pool->quota, i, 0, 0, subject->nr_pages, subject->nr_pages);
+	quota_join(pool->quota, subject->owner.slot, (1u << NR_LIMITS) - 1, 0);
+	pool->pool.quota = pool->quota;
+	pool->request = (struct pool_request){ .allowed = UINT64_MAX,
+					       .is_high = true,
+					       .owner = subject->owner };
 	return 0;
 }
 
-int subject_init(struct subject *subject, bool is_list, uint32_t nr_pages)
+static int init_allocator(struct subject *subject)
+{
+	int error;
+
+	if (subject->kind == SUBJECT_LIST) {
+		list_buddy_init(&subject->u.list, subject->nr_pages, subject->max_order,
+				subject->table);
+		return 0;
+	}
+	error = open_zone(subject);
+	if (!error && subject->kind == SUBJECT_POOL)
+		error = make_pool(subject);
+	return error;
+}
+
+static int allocate_pool(struct subject *subject)
+{
+	struct subject_pool *pool = calloc(1, sizeof(*pool));
+
+	if (!pool)
+		return -ENOMEM;
+	subject->pool = pool;
+	pool->quota = malloc(sizeof(*pool->quota) + quota_bytes(WORD_NR_SLOTS));
+	return pool->quota ? 0 : -ENOMEM;
+}
+
+int subject_init(struct subject *subject, enum subject_kind kind, uint32_t nr_pages)
 {
 	struct zone_config config;
 	int error;
 
-	memset(subject, 0, sizeof(*subject));
-	subject->is_list = is_list;
-	subject->nr_pages = nr_pages;
-	subject->max_order = PAGE_ORDER_MAX;
+	*subject = (struct subject){ .kind = kind,
+				     .owner = { .slot = SUBJECT_SLOT, .tag = 1 },
+				     .nr_pages = nr_pages,
+				     .max_order = PAGE_ORDER_MAX };
 	config = zone_config(subject);
-	subject->table_bytes =
-		is_list ? nr_pages * sizeof(struct list_buddy_page) : zone_ledger_bytes(&config);
+	subject->table_bytes = kind == SUBJECT_LIST ? nr_pages * sizeof(struct list_buddy_page)
+						    : zone_ledger_bytes(&config);
 	error = map_table(subject->table_bytes, &subject->table);
 	if (error)
 		return error;
-	if (!is_list) {
+	if (kind != SUBJECT_LIST) {
 		subject->index_bytes = zone_index_bytes(&config);
 		error = map_index(subject->index_bytes, &subject->index);
 	}
+	if (!error && kind == SUBJECT_POOL)
+		error = allocate_pool(subject);
 	if (!error)
 		error = init_allocator(subject);
 	if (error)
@@ -97,6 +159,9 @@ void subject_deinit(struct subject *subject)
 		munmap(subject->table, subject->table_bytes);
 	if (subject->index)
 		munmap(subject->index, subject->index_bytes);
+	if (subject->pool)
+		free(subject->pool->quota);
+	free(subject->pool);
 	memset(subject, 0, sizeof(*subject));
 }
 
@@ -106,15 +171,32 @@ void subject_reset(struct subject *subject, unsigned max_order)
 
 	subject->max_order = max_order;
 	memset(subject->table, 0, subject->table_bytes);
+	if (subject->index)
+		memset(subject->index, 0, subject->index_bytes);
 	error = init_allocator(subject);
 	assert(error == 0); /* a shape that subject_init() has found room for */
 	(void)error;
 }
 
+uint64_t subject_recover(struct subject *subject)
+{
+	uint64_t started;
+	int error;
+
+	assert(subject->kind == SUBJECT_ZONE);
+	memset(subject->index, 0, subject->index_bytes);
+	started = measure_cpu_ns();
+	error = open_zone(subject);
+	started = measure_cpu_ns() - started;
+	assert(error == 0); /* a ledger that this zone has written */
+	(void)error;
+	return started;
+}
+
 double subject_metadata_bytes_per_page(const struct subject *subject)
 {
 	size_t allocator_bytes =
-		subject->is_list ? sizeof(subject->u.list) : sizeof(subject->u.zone);
+		subject->kind == SUBJECT_LIST ? sizeof(subject->u.list) : sizeof(subject->u.zone);
 
 	return (double)(allocator_bytes + subject->table_bytes + subject->index_bytes) /
 	       subject->nr_pages;
@@ -122,6 +204,6 @@ double subject_metadata_bytes_per_page(const struct subject *subject)
 
 uint64_t subject_nr_free_pages(const struct subject *subject)
 {
-	return subject->is_list ? list_buddy_nr_free_pages(&subject->u.list)
-				: zone_nr_free(&subject->u.zone);
+	return subject->kind == SUBJECT_LIST ? list_buddy_nr_free_pages(&subject->u.list)
+					     : zone_nr_free(&subject->u.zone);
 }

@@ -2,8 +2,9 @@
 #pragma once
 
 /*
- * One of the two page allocators under the same workloads: a zone, or the list that it is measured
- * against. Both are called through one predicted branch, which costs both the same.
+ * One of the page allocators under the same workloads: a zone; the list that it is measured
+ * against; or a zone as it serves clients, behind a pool with watermarks and limits. All are called
+ * through one predicted branch, which costs them the same.
  */
 
 #include <stdbool.h>
@@ -11,20 +12,32 @@
 #include <stdint.h>
 
 #include "bench/list_buddy.h"
+#include "core/pool.h"
 #include "core/zone.h"
 
-/* Every block is granted to this client. */
+/* The client that blocks are granted to. */
 #define SUBJECT_SLOT 7u
 
+enum subject_kind { SUBJECT_ZONE, SUBJECT_LIST, SUBJECT_POOL };
+
+/* Around the zone that is in the subject. */
+struct subject_pool {
+	struct pool pool;
+	struct pool_request request;
+	struct quota *quota;
+};
+
 struct subject {
-	bool is_list;
+	enum subject_kind kind;
+	struct word_owner owner; /* that blocks are asked for with */
 	uint32_t nr_pages;
 	unsigned max_order;
 	union {
 		struct zone zone;
 		struct list_buddy list;
 	} u;
-	void *table; /* a word or an entry a page */
+	struct subject_pool *pool; /* NULL but for SUBJECT_POOL */
+	void *table;               /* a word or an entry a page */
 	size_t table_bytes;
 	void *index; /* NULL for the list: it has none */
 	size_t index_bytes;
@@ -34,27 +47,70 @@ struct subject {
  * Maps the memory of an allocator of nr_pages pages, none of it touched, and makes it ready: all
  * pages free, in blocks of the largest order there is. 0 or a negative errno.
  */
-int subject_init(struct subject *subject, bool is_list, uint32_t nr_pages);
+int subject_init(struct subject *subject, enum subject_kind kind, uint32_t nr_pages);
 void subject_deinit(struct subject *subject);
 
 /* All free again, with this top order; afterwards all of the memory has been touched. */
 void subject_reset(struct subject *subject, unsigned max_order);
 
+/*
+ * A zone's index is forgotten and made again from the ledger. Returns the CPU time that opening the
+ * zone took, in ns; zeroing the index, which makes sure that it was touched, is not in it.
+ */
+uint64_t subject_recover(struct subject *subject);
+
 double subject_metadata_bytes_per_page(const struct subject *subject);
 uint64_t subject_nr_free_pages(const struct subject *subject);
 
+/* As zone_alloc_bulk() and zone_free_bulk(). The list has none. */
+static inline size_t subject_alloc_bulk(struct subject *subject, unsigned order, size_t count,
+					struct page_run *runs, size_t *nr_runs)
+{
+	struct pool_demand demand;
+
+	if (subject->kind == SUBJECT_ZONE)
+		return zone_alloc_bulk(&subject->u.zone, order, count, subject->owner, runs,
+				       nr_runs);
+	return pool_alloc_bulk(&subject->pool->pool, &subject->pool->request, order, count, runs,
+			       nr_runs, &demand);
+}
+
+static inline int subject_free_bulk(struct subject *subject, unsigned order,
+				    const struct page_run *runs, size_t nr_runs)
+{
+	if (subject->kind == SUBJECT_ZONE)
+		return zone_free_bulk(&subject->u.zone, order, subject->owner.slot, runs, nr_runs);
+	return pool_free_bulk(&subject->pool->pool, order, subject->owner.slot, runs, nr_runs);
+}
+
+/* The first block of a run. */
+static inline uint32_t subject_run_pfn(const struct page_run *run, unsigned order)
+{
+	return (uint32_t)run->base + ((uint32_t)__builtin_ctzll(run->mask) << order);
+}
+
 static inline int subject_alloc(struct subject *subject, unsigned order, uint32_t *ret_pfn)
 {
-	struct word_owner owner = { .slot = SUBJECT_SLOT, .tag = 1 };
+	struct page_run run;
+	size_t nr_runs = 0;
 
-	if (subject->is_list)
-		return list_buddy_alloc(&subject->u.list, order, owner, ret_pfn);
-	return zone_alloc(&subject->u.zone, order, owner, ret_pfn);
+	if (subject->kind == SUBJECT_LIST)
+		return list_buddy_alloc(&subject->u.list, order, subject->owner, ret_pfn);
+	if (subject->kind == SUBJECT_ZONE)
+		return zone_alloc(&subject->u.zone, order, subject->owner, ret_pfn);
+	if (subject_alloc_bulk(subject, order, 1, &run, &nr_runs) != 1)
+		return -1;
+	*ret_pfn = subject_run_pfn(&run, order);
+	return 0;
 }
 
 static inline int subject_free(struct subject *subject, uint32_t pfn, unsigned order)
 {
-	if (subject->is_list)
-		return list_buddy_free(&subject->u.list, pfn, order, SUBJECT_SLOT);
-	return zone_free(&subject->u.zone, pfn, order, SUBJECT_SLOT);
+	const struct page_run run = { .base = pfn, .mask = 1 };
+
+	if (subject->kind == SUBJECT_LIST)
+		return list_buddy_free(&subject->u.list, pfn, order, subject->owner.slot);
+	if (subject->kind == SUBJECT_ZONE)
+		return zone_free(&subject->u.zone, pfn, order, subject->owner.slot);
+	return subject_free_bulk(subject, order, &run, 1);
 }

@@ -3,15 +3,19 @@
  * The configuration's files.
  *
  * Two passes. While files are read, sections open drafts and each key goes to its setter
- * (service/settings.h); every pool remembers where each of its keys was last set. When all files
- * have been read, what concerns several keys is checked, and told at the key that is to be changed.
- * Errors are written as they are found and counted, so that one run tells them all.
+ * (service/settings.h); every section remembers where each of its keys was last set. When all files
+ * have been read, what concerns several keys is checked (config_check.c), and told at the key that
+ * is to be changed. Errors are written as they are found and counted, so that one run tells them
+ * all.
  *
  * A later file overrides an earlier one key by key. Within one file a section or a key that comes
- * twice is a mistake; only access lists, which may be longer than a line, add up there.
+ * twice is a mistake; only access lists, which may be longer than a line, add up there. A limit is
+ * known by its heading and its pool, which comes below the heading: so each of its sections is read
+ * as one of its own, and those that mean the same are put together at the end.
  */
 
 #include "config.h"
+#include "config_parser.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -25,44 +29,8 @@
 #include "service/settings.h"
 #include "service/size.h"
 
-#define CONFIG_FILES_MAX 64u
-#define CONFIG_KEYS_MAX 16u /* of one section */
-#define CONFIG_LIMITS_MAX 256u
-#define CONFIG_HEADING_BYTES_MAX (INIFILE_LINE_BYTES_MAX + 1u)
-
-/* Where something was set. Files count from 1; 0 is nowhere. */
-struct place {
-	unsigned file, line;
-};
-
-/* A section, over all files that name it. */
-struct section {
-	char heading[CONFIG_HEADING_BYTES_MAX];
-	const struct settings_key *keys; /* NULL: unknown, its keys are passed over */
-	void *values;                    /* what the setters fill */
-	struct place opened;             /* last */
-	struct place set[CONFIG_KEYS_MAX];
-};
-
-struct parser {
-	FILE *messages;
-	unsigned nr_errors;
-	unsigned file;           /* being read */
-	struct section *section; /* that keys belong to now; NULL before the first heading */
-
-	struct service_config *config; /* all but pools */
-	struct service_pool_config pools[SERVICE_POOLS_MAX];
-	size_t nr_pools;
-	struct section sections[1 + SERVICE_POOLS_MAX + CONFIG_LIMITS_MAX];
-	size_t nr_sections;
-	struct section unknown;
-	char *paths[CONFIG_FILES_MAX + 1]; /* by place.file; owned */
-};
-
-__attribute__((format(printf, 5, 6))) static void complain(struct parser *parser,
-							   struct place place,
-							   const struct section *section,
-							   const char *key, const char *format, ...)
+void parser_complain(struct parser *parser, struct place place, const struct section *section,
+		     const char *key, const char *format, ...)
 {
 	va_list args;
 
@@ -80,9 +48,8 @@ __attribute__((format(printf, 5, 6))) static void complain(struct parser *parser
 
 static void warn_no_effect(struct parser *parser, unsigned line, const char *key)
 {
-	fprintf(parser->messages, "%s:%u: warning: [%s] %s%shas no effect in this version\n",
-		parser->paths[parser->file], line, parser->section->heading, key ? key : "",
-		key ? ": " : "");
+	fprintf(parser->messages, "%s:%u: warning: [%s] %s: has no effect in this version\n",
+		parser->paths[parser->file], line, parser->section->heading, key);
 }
 
 /* Sections. */
@@ -90,7 +57,8 @@ static void warn_no_effect(struct parser *parser, unsigned line, const char *key
 static struct section *find_section(struct parser *parser, const char *heading)
 {
 	for (size_t i = 0; i < parser->nr_sections; i++)
-		if (strcmp(parser->sections[i].heading, heading) == 0)
+		if (parser->sections[i].keys != settings_limit_keys &&
+		    strcmp(parser->sections[i].heading, heading) == 0)
 			return &parser->sections[i];
 	return NULL;
 }
@@ -129,30 +97,29 @@ static const char *add_pool(struct parser *parser, const char *heading)
 	return NULL;
 }
 
-static const char *add_limit(struct parser *parser, const char *heading, unsigned line)
+static const char *add_limit(struct parser *parser, const char *heading,
+			     char why[SETTINGS_WHY_BYTES_MAX])
 {
-	static const char *const kinds[] = { "user:", "group:", "uid:", "gid:", "name:" };
-	const char *who = heading + strlen("limit ");
-	bool is_known = false;
+	struct service_limit_config *limit = &parser->limits[parser->nr_limits];
 
-	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
-		is_known |= strncmp(who, kinds[i], strlen(kinds[i])) == 0 && who[strlen(kinds[i])];
-	if (!is_known)
-		return "write [limit user:NAME], group:NAME, uid:N, gid:N or name:CLIENT";
-	if (parser->nr_sections - parser->nr_pools > CONFIG_LIMITS_MAX)
-		return "more than 256 limits";
-	parser->section = add_section(parser, heading, settings_limit_keys, NULL);
-	warn_no_effect(parser, line, NULL);
+	if (parser->nr_limits == CONFIG_LIMITS_MAX)
+		return "more than 1024 sections with limits";
+	if (settings_init_limit(limit, heading + strlen("limit "), why))
+		return why;
+	parser->nr_limits++;
+	parser->section = add_section(parser, heading, settings_limit_keys, limit);
 	return NULL;
 }
 
-/* Opens a section that no file has named before; NULL, or what is wrong with it. */
-static const char *open_new_section(struct parser *parser, const char *heading, unsigned line)
+/* Opens a section that no file has named before; NULL, or what is wrong with it, perhaps in `why`.
+ */
+static const char *open_new_section(struct parser *parser, const char *heading,
+				    char why[SETTINGS_WHY_BYTES_MAX])
 {
 	if (strncmp(heading, "pool ", 5) == 0)
 		return add_pool(parser, heading);
 	if (strncmp(heading, "limit ", 6) == 0)
-		return add_limit(parser, heading, line);
+		return add_limit(parser, heading, why);
 	return "no such section: there are [daemon], [pool NAME] and [limit KIND:NAME]";
 }
 
@@ -160,18 +127,19 @@ static void on_section(void *data, unsigned line, const char *heading)
 {
 	struct parser *parser = data;
 	struct place here = { parser->file, line };
+	char why[SETTINGS_WHY_BYTES_MAX];
 	const char *wrong = NULL;
 
 	parser->section = find_section(parser, heading);
 	if (!parser->section)
-		wrong = open_new_section(parser, heading, line);
+		wrong = open_new_section(parser, heading, why);
 	else if (parser->section->opened.file == here.file)
-		complain(parser, here, parser->section, NULL, "is here twice, first in line %u",
-			 parser->section->opened.line);
+		parser_complain(parser, here, parser->section, NULL,
+				"is here twice, first in line %u", parser->section->opened.line);
 	if (wrong) {
 		parser->section = &parser->unknown;
 		snprintf(parser->unknown.heading, sizeof(parser->unknown.heading), "%s", heading);
-		complain(parser, here, parser->section, NULL, "%s", wrong);
+		parser_complain(parser, here, parser->section, NULL, "%s", wrong);
 	}
 	parser->section->opened = here;
 }
@@ -198,8 +166,8 @@ static void set_key(struct parser *parser, int key, const char *value, struct pl
 	char why[SETTINGS_WHY_BYTES_MAX];
 
 	if (is_repeated && !list) {
-		complain(parser, here, section, name, "is here twice, first in line %u",
-			 section->set[key].line);
+		parser_complain(parser, here, section, name, "is here twice, first in line %u",
+				section->set[key].line);
 		return;
 	}
 	if (list && !is_repeated)
@@ -207,7 +175,7 @@ static void set_key(struct parser *parser, int key, const char *value, struct pl
 	section->set[key] = here;
 	switch (section->keys[key].set(section->values, value, why)) {
 	case SETTINGS_E_BAD:
-		complain(parser, here, section, name, "%s", why);
+		parser_complain(parser, here, section, name, "%s", why);
 		break;
 	case SETTINGS_E_NO_EFFECT:
 		warn_no_effect(parser, here.line, name);
@@ -224,9 +192,9 @@ static void on_key(void *data, unsigned line, const char *key, const char *value
 	int position;
 
 	if (!section) {
-		complain(parser, here, NULL, key,
-			 "belongs into a section: put [daemon] or "
-			 "[pool NAME] above it");
+		parser_complain(parser, here, NULL, key,
+				"belongs into a section: put [daemon] or "
+				"[pool NAME] above it");
 		return;
 	}
 	if (!section->keys)
@@ -234,7 +202,7 @@ static void on_key(void *data, unsigned line, const char *key, const char *value
 	position = settings_find(section->keys, key);
 	if (position < 0) {
 		settings_say_keys(section->keys, why);
-		complain(parser, here, section, key, "%s", why);
+		parser_complain(parser, here, section, key, "%s", why);
 		return;
 	}
 	set_key(parser, position, value, here);
@@ -244,7 +212,8 @@ static void on_error(void *data, unsigned line, const char *what)
 {
 	struct parser *parser = data;
 
-	complain(parser, (struct place){ parser->file, line }, parser->section, NULL, "%s", what);
+	parser_complain(parser, (struct place){ parser->file, line }, parser->section, NULL, "%s",
+			what);
 }
 
 /* Files. */
@@ -325,27 +294,6 @@ static int read_folder(struct parser *parser, const char *path)
 	return error;
 }
 
-/* What is left to say when everything has been read. */
-
-static void check_pools(struct parser *parser)
-{
-	for (size_t i = 0; i < parser->nr_sections; i++) {
-		struct section *section = &parser->sections[i];
-		char why[SETTINGS_WHY_BYTES_MAX];
-		struct place place;
-		int key;
-
-		if (section->keys != settings_pool_keys)
-			continue;
-		key = settings_check_pool(section->values, why);
-		if (key < 0)
-			continue;
-		/* Where it was left to its default the section itself is to blame. */
-		place = section->set[key].file ? section->set[key] : section->opened;
-		complain(parser, place, section, settings_pool_keys[key].name, "%s", why);
-	}
-}
-
 /* Who is not told whom to serve serves himself. */
 static void default_access(struct parser *parser)
 {
@@ -424,7 +372,9 @@ static int load(struct parser *parser, const char *path, const char *socket_path
 			path);
 		return -EINVAL;
 	}
-	check_pools(parser);
+	error = parser_check(parser);
+	if (error)
+		return error;
 	default_access(parser);
 	error = choose_socket_path(parser, socket_path);
 	if (parser->nr_errors > 0)
@@ -458,7 +408,47 @@ void config_deinit(struct service_config *config)
 {
 	free(config->socket_path);
 	free(config->pools);
+	free(config->limits);
 	*config = (struct service_config){ 0 };
+}
+
+static void print_limit(const struct service_limit_config *limit, FILE *out)
+{
+	const struct service_size *const marks[] = { &limit->min, &limit->low, &limit->high,
+						     &limit->max };
+	const char *before = ":";
+
+	fprintf(out, "  limit %s:%s of pool %s", settings_limit_kind_name(limit->kind), limit->name,
+		limit->pool);
+	for (unsigned i = 0; i < 4; i++) {
+		char size[SIZE_TEXT_BYTES_MAX];
+
+		if (!marks[i]->bytes && !marks[i]->permyriad)
+			continue;
+		fprintf(out, "%s %s %s", before, settings_limit_keys[SETTINGS_LIMIT_MIN + i].name,
+			size_format(marks[i], size));
+		before = ",";
+	}
+	fputc('\n', out);
+}
+
+static void print_pool(const struct service_pool_config *pool, FILE *out)
+{
+	const struct service_size page = { .bytes = pool->page_bytes };
+	char size[SIZE_TEXT_BYTES_MAX], page_size[SIZE_TEXT_BYTES_MAX];
+	char min[SIZE_TEXT_BYTES_MAX], low[SIZE_TEXT_BYTES_MAX], high[SIZE_TEXT_BYTES_MAX];
+	char contiguous[SIZE_TEXT_BYTES_MAX];
+
+	fprintf(out,
+		"  pool %s: %s a node in pages of %s, commit %s, scrub %s, "
+		"access for %zu, read access for %zu\n",
+		pool->name, size_format(&pool->size, size), size_format(&page, page_size),
+		settings_commit_name(pool->commit), settings_scrub_name(pool->scrub),
+		pool->access.nr_entries, pool->read_access.nr_entries);
+	fprintf(out, "    watermark %s %s %s, contiguous %s, max_order %u\n",
+		size_format(&pool->watermark_min, min), size_format(&pool->watermark_low, low),
+		size_format(&pool->watermark_high, high),
+		size_format(&pool->contiguous, contiguous), pool->max_order);
 }
 
 void config_print(const struct service_config *config, FILE *out)
@@ -468,16 +458,8 @@ void config_print(const struct service_config *config, FILE *out)
 		fprintf(out, "fake:%u\n", config->fake_nodes);
 	else
 		fprintf(out, "host\n");
-	for (size_t i = 0; i < config->nr_pools; i++) {
-		const struct service_pool_config *pool = &config->pools[i];
-		const struct service_size page = { .bytes = pool->page_bytes };
-		char size[SIZE_TEXT_BYTES_MAX], page_size[SIZE_TEXT_BYTES_MAX];
-
-		fprintf(out,
-			"  pool %s: %s a node in pages of %s, commit %s, scrub %s, "
-			"access for %zu, read access for %zu\n",
-			pool->name, size_format(&pool->size, size), size_format(&page, page_size),
-			settings_commit_name(pool->commit), settings_scrub_name(pool->scrub),
-			pool->access.nr_entries, pool->read_access.nr_entries);
-	}
+	for (size_t i = 0; i < config->nr_pools; i++)
+		print_pool(&config->pools[i], out);
+	for (size_t i = 0; i < config->nr_limits; i++)
+		print_limit(&config->limits[i], out);
 }

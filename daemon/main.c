@@ -80,8 +80,22 @@ static int parse_options(int argc, char **argv, struct options *options)
 	return EXIT_USAGE;
 }
 
-static int serve(const struct service_config *config, const char *path)
+static int load(struct service_config *ret, FILE *messages, void *data)
 {
+	const struct options *options = data;
+
+	return config_load(options->config_path, options->socket_path, messages, ret);
+}
+
+static int serve(struct service_config *config, struct options *options)
+{
+	const struct service_source source = {
+		.load = load,
+		.unload = config_deinit,
+		.data = options,
+	};
+	const char *path = options->config_path;
+
 	log_set_level(config->log_level);
 	if (path)
 		log_info("configuration: %s", path);
@@ -89,7 +103,7 @@ static int serve(const struct service_config *config, const char *path)
 		log_info("no configuration file: pool '%s' of %" PRIu64 " MiB a node, for uid %u",
 			 config->pools[0].name, config->pools[0].size.bytes >> 20,
 			 (unsigned)geteuid());
-	return service_run(config) < 0 ? EXIT_FAILED : EXIT_OK;
+	return service_run(config, &source) < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
 static int check(const struct service_config *config, const char *path)
@@ -113,7 +127,7 @@ int main(int argc, char **argv)
 	if (config_load(options.config_path, options.socket_path, stderr, &config) < 0)
 		return EXIT_FAILED;
 	status = options.check_config ? check(&config, options.config_path)
-				      : serve(&config, options.config_path);
+				      : serve(&config, &options);
 	config_deinit(&config);
 	return status;
 }

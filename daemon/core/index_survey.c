@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * Looking at an index without changing it: what is free, in blocks of what size, and whether all
- * of it hangs together.
- *
- * One thing has to be thought of: full leaves that are open are not handed up, though the blocks
- * that they would merge into are as free as any. A survey pretends that they were: from level to
- * level it carries the units that would be set if each level handed its open leaf up.
+ * Looking at an index without changing it: what is free, in blocks of what size, in whose
+ * pageblocks, and whether all of it hangs together.
  */
 
 #include <assert.h>
 #include <stdbool.h>
-#include <string.h>
 
+#include "core/filing.h"
 #include "core/index.h"
 #include "core/leaf.h"
 
@@ -21,16 +17,14 @@
 
 static bool is_handed_up(const struct index *index, unsigned i, uint32_t leaf)
 {
-	const struct index_level *level = &index->levels[i];
-
-	return level->leaves[leaf] == LEAF_FULL && leaf != level->open && i < index->top;
+	return i < FILING_TOP && index->levels[i].leaf_classes[leaf] == index_full_class(i);
 }
 
 static bool is_unit_free(const struct index *index, unsigned i, uint32_t unit)
 {
-	uint32_t leaf = unit / LEAF_UNITS;
+	uint32_t leaf = filing_leaf(i, unit);
 
-	if (!(index->levels[i].leaves[leaf] >> unit % LEAF_UNITS & 1))
+	if (!(index->levels[i].leaves[leaf] >> filing_place(i, unit) & 1))
 		return false;
 	return !is_handed_up(index, i, leaf) || is_unit_free(index, i + 1, leaf);
 }
@@ -42,6 +36,15 @@ uint64_t index_free_pages(const struct index *index, uint32_t base)
 	if (is_handed_up(index, 0, leaf) && !is_unit_free(index, 1, leaf))
 		return 0;
 	return index->levels[0].leaves[leaf];
+}
+
+enum index_pageblock index_pageblock(const struct index *index, uint32_t pageblock)
+{
+	if (is_handed_up(index, 1, pageblock))
+		return is_unit_free(index, 2, pageblock) ? INDEX_PAGEBLOCK_FREE
+							 : INDEX_PAGEBLOCK_HELD;
+	return (enum index_pageblock)filing_group(&index->levels[1].files[pageblock / 64],
+						  pageblock);
 }
 
 /* Counting. */
@@ -78,195 +81,130 @@ static inline void count_leaf(struct byte_counts *counts, uint64_t leaf)
 	counts->of[5] += runs;
 }
 
-static void add_counts(const struct byte_counts *counts, uint64_t ret_nr_runs[LEAF_ORDER_MAX + 1])
+/* The same in blocks of a level: a run that is half of a run of the next order is none. */
+static void add_blocks(const struct byte_counts *counts, unsigned i,
+		       uint64_t nr_blocks[PAGE_NR_ORDERS])
 {
-	for (unsigned order = 0; order <= LEAF_ORDER_MAX; order++)
+	const unsigned first = index_unit_shift(i), order_max = index_order_max(i);
+	uint64_t nr_runs[LEAF_ORDER_MAX + 2] = { 0 };
+
+	for (unsigned order = 0; order <= order_max; order++)
 		for (uint64_t sum = counts->of[order]; sum; sum >>= 8)
-			ret_nr_runs[order] += sum & 0xff;
+			nr_runs[order] += sum & 0xff;
+	for (unsigned order = 0; order <= order_max; order++)
+		nr_blocks[first + order] +=
+			nr_runs[order] - (order < order_max ? 2 * nr_runs[order + 1] : 0);
 }
 
-/* Units of a level that are free, though their bit is not set: one at most from each level below.
- */
-struct carried {
-	unsigned nr;
-	uint32_t units[INDEX_NR_LEVELS];
-};
-
-/* A leaf as it would be, and zero for one that is, or would be, handed up. */
-static inline uint64_t surveyed_leaf(const struct index *index, unsigned i,
-				     const struct carried *carried, uint32_t leaf)
+/* The kinds of pageblock that the blocks of a level are counted under. */
+static unsigned kind_of_leaf(const struct index *index, unsigned i, uint32_t leaf)
 {
-	uint64_t word = index->levels[i].leaves[leaf];
-
-	for (unsigned n = 0; n < carried->nr; n++)
-		if (carried->units[n] / LEAF_UNITS == leaf)
-			word |= UINT64_C(1) << carried->units[n] % LEAF_UNITS;
-	return word == LEAF_FULL && i < index->top ? 0 : word;
+	if (i >= FILING_GROUPED_LEVELS)
+		return INDEX_PAGEBLOCK_FREE;
+	return filing_group(&index->levels[i].files[leaf / 64], leaf);
 }
 
-static void carry_leaf(const struct index *index, unsigned i, const struct carried *carried,
-		       uint32_t leaf, struct carried *next)
+/* At most BATCH_LEAVES of them. */
+static void count_leaves(const struct index *index, unsigned i, uint32_t leaf, uint32_t end,
+			 struct index_counts *counts)
 {
-	if (leaf == index->levels[i].nr_leaves || surveyed_leaf(index, i, carried, leaf) ||
-	    !index->levels[i].leaves[leaf])
-		return;
-	for (unsigned n = 0; n < next->nr; n++)
-		if (next->units[n] == leaf)
-			return;
-	next->units[next->nr++] = leaf;
-}
+	struct byte_counts sums[INDEX_PAGEBLOCK_FREE + 1] = { 0 };
 
-/* What is carried on from level i to the next. */
-static struct carried carry_on(const struct index *index, unsigned i, const struct carried *carried)
-{
-	struct carried next = { .nr = 0 };
+	for (; leaf < end; leaf++) {
+		uint64_t word = index->levels[i].leaves[leaf];
 
-	carry_leaf(index, i, carried, index->levels[i].open, &next);
-	for (unsigned n = 0; n < carried->nr; n++)
-		carry_leaf(index, i, carried, carried->units[n] / LEAF_UNITS, &next);
-	return next;
-}
-
-/* Adds the free runs of each order in some leaves of a level. */
-static void count_runs(const struct index *index, unsigned i, const struct carried *carried,
-		       uint32_t leaf, uint32_t end, uint64_t nr_runs[LEAF_ORDER_MAX + 1])
-{
-	while (leaf < end) {
-		struct byte_counts counts = { .of = { 0 } };
-
-		for (unsigned n = 0; n < BATCH_LEAVES && leaf < end; n++, leaf++) {
-			uint64_t word = surveyed_leaf(index, i, carried, leaf);
-
-			if (word)
-				count_leaf(&counts, word);
-		}
-		add_counts(&counts, nr_runs);
+		if (word && !is_handed_up(index, i, leaf))
+			count_leaf(&sums[kind_of_leaf(index, i, leaf)], word);
 	}
+	for (unsigned kind = 0; kind <= INDEX_PAGEBLOCK_FREE; kind++)
+		add_blocks(&sums[kind], i, counts->blocks[kind]);
 }
 
-/* The same in blocks: a run that is half of a run of the next order is no block of its own. */
-static void count_blocks(const struct index *index, unsigned i, const struct carried *carried,
-			 uint32_t leaf, uint32_t end, uint64_t nr_blocks[PAGE_NR_ORDERS])
+static void count_range(const struct index *index, unsigned i, uint32_t leaf, uint32_t end,
+			struct index_counts *counts)
 {
-	uint64_t nr_runs[LEAF_ORDER_MAX + 1] = { 0 };
-	unsigned first = i * INDEX_LEVEL_SHIFT;
-
-	count_runs(index, i, carried, leaf, end, nr_runs);
-	for (unsigned k = 0; k <= LEAF_ORDER_MAX && first + k <= index->max_order; k++) {
-		nr_blocks[first + k] += nr_runs[k];
-		if (k < LEAF_ORDER_MAX && first + k < index->max_order)
-			nr_blocks[first + k] -= 2 * nr_runs[k + 1];
+	for (uint32_t next; leaf < end; leaf = next) {
+		next = end - leaf < BATCH_LEAVES ? end : leaf + BATCH_LEAVES;
+		count_leaves(index, i, leaf, next, counts);
+		for (uint32_t pageblock = leaf; i == 1 && pageblock < next; pageblock++)
+			counts->pageblocks[index_pageblock(index, pageblock)]++;
 	}
 }
 
 /* The cursor numbers the leaves of all levels, from the lowest level on. */
-bool index_count(const struct index *index, uint32_t max_leaves, uint32_t *cursor,
-		 uint64_t nr_blocks[PAGE_NR_ORDERS])
+bool index_count(const struct index *index, uint32_t start, uint32_t end_page, uint32_t max_leaves,
+		 uint32_t *cursor, struct index_counts *counts)
 {
-	struct carried carried = { .nr = 0 };
 	uint32_t below = 0; /* leaves of the levels below */
 
-	if (*cursor == 0)
-		memset(nr_blocks, 0, PAGE_NR_ORDERS * sizeof(*nr_blocks));
-	for (unsigned i = 0; i <= index->top; i++) {
-		uint32_t end = below + index->levels[i].nr_leaves;
+	for (unsigned i = 0; i < INDEX_NR_LEVELS && start < end_page; i++) {
+		uint32_t first = start >> index_unit_shift(i + 1);
+		uint32_t last = (end_page - 1) >> index_unit_shift(i + 1);
+		uint32_t end = below + last - first + 1;
 
 		if (*cursor < end) {
 			uint32_t n = end - *cursor < max_leaves ? end - *cursor : max_leaves;
+			uint32_t leaf = first + *cursor - below;
 
-			count_blocks(index, i, &carried, *cursor - below, *cursor - below + n,
-				     nr_blocks);
+			count_range(index, i, leaf, leaf + n, counts);
 			*cursor += n;
 			max_leaves -= n;
 		}
 		if (*cursor < end)
 			return false;
 		below = end;
-		carried = carry_on(index, i, &carried);
 	}
 	return true;
 }
 
-static int largest_in(const struct index_level *level, uint64_t word)
-{
-	unsigned class = leaf_class(word);
-
-	return (int)(class < level->class_max ? class : level->class_max) - 1;
-}
-
-/* The largest order within a level, or -1. */
-static int largest_of_level(const struct index *index, unsigned i, const struct carried *carried)
-{
-	const struct index_level *level = &index->levels[i];
-	unsigned classes = level->classes & ((1u << INDEX_CLASS_FULL) - 2);
-	int largest = classes ? 30 - __builtin_clz(classes) : -1;
-
-	for (unsigned n = 0; n <= carried->nr; n++) {
-		uint32_t leaf = n ? carried->units[n - 1] / LEAF_UNITS : level->open;
-		int order = leaf == level->nr_leaves
-				    ? -1
-				    : largest_in(level, surveyed_leaf(index, i, carried, leaf));
-
-		if (order > largest)
-			largest = order;
-	}
-	return largest;
-}
-
 int index_largest(const struct index *index)
 {
-	struct carried carried = { .nr = 0 };
-	int largest = -1;
+	for (unsigned i = INDEX_NR_LEVELS; i-- > 0;) {
+		const struct index_level *level = &index->levels[i];
+		unsigned classes = 0;
 
-	for (unsigned i = 0; i <= index->top; i++) {
-		int within = largest_of_level(index, i, &carried);
-
-		if (within >= 0)
-			largest = (int)(i * INDEX_LEVEL_SHIFT) + within;
-		carried = carry_on(index, i, &carried);
+		for (unsigned group = 0; group < INDEX_NR_GROUPS; group++)
+			classes |= level->classes[group];
+		if (classes)
+			return (int)index_unit_shift(i) + 30 - __builtin_clz(classes);
 	}
-	return largest;
+	return -1;
 }
 
 /* Checking. */
-
-static uint64_t bit_of(uint32_t n)
-{
-	return UINT64_C(1) << n % 64;
-}
 
 static const char *check_file(const struct index_level *level, uint32_t leaf, unsigned class,
 			      bool is_in)
 {
 	uint32_t file = leaf / 64, sum = file / 64;
-	uint64_t filed = level->files[file].of[class], summed = level->sums[sum].of[class];
-	uint64_t topped = level->tops[sum / 64].of[class];
+	const struct index_file *line = &level->files[file];
+	unsigned group = filing_group(line, leaf);
+	uint64_t filed = line->leaves.of[class - 1], summed, topped;
 
-	if (!(filed & bit_of(leaf)) != !is_in)
+	if (group >= INDEX_NR_GROUPS)
+		return "a leaf is of two groups";
+	summed = level->sums[group][sum].of[class - 1];
+	topped = level->tops[group][sum / 64].of[class - 1];
+	if (!(filed & filing_bit(leaf)) != !is_in)
 		return is_in ? "a leaf is not in the file of its class"
 			     : "a leaf is in the file of another class";
-	if (!(summed & bit_of(file)) != !filed)
+	if (!(summed & filing_bit(file)) != !(filed & filing_mask(line, group)))
 		return "a first summary is wrong";
-	if (!(topped & bit_of(sum)) != !summed)
+	if (!(topped & filing_bit(sum)) != !summed)
 		return "a second summary is wrong";
-	if (topped && !(level->classes & 1u << class))
+	if (topped && !(level->classes[group] & 1u << class))
 		return "the mask of classes lacks one";
 	return NULL;
 }
 
-static const char *check_filing(const struct index_level *level, uint32_t leaf)
+static const char *check_filing(const struct index_level *level, unsigned i, uint32_t leaf)
 {
-	unsigned right = leaf_class(level->leaves[leaf]);
+	unsigned right = filing_class(i, level->leaves[leaf]);
 
-	if (right > level->class_max)
-		right = level->class_max;
-	if (leaf == level->open)
-		right = INDEX_CLASS_EMPTY;
 	if (level->leaf_classes[leaf] != right)
 		return "a leaf's class is wrong";
-	for (unsigned class = 0; class < INDEX_NR_CLASSES; class += 1) {
-		bool is_in =
-			class == right && class != INDEX_CLASS_EMPTY && class != INDEX_CLASS_FULL;
+	for (unsigned class = 1; class <= INDEX_NR_CLASSES; class += 1) {
+		bool is_in = class == right && filing_has(i, class);
 		const char *what = check_file(level, leaf, class, is_in);
 
 		if (what)
@@ -275,65 +213,97 @@ static const char *check_filing(const struct index_level *level, uint32_t leaf)
 	return NULL;
 }
 
+/* The leaves of a pageblock are all of its group, and leaves above of none. */
+static const char *check_group(const struct index *index, unsigned i, uint32_t leaf)
+{
+	const struct index_file *file = &index->levels[i].files[leaf / 64];
+	uint32_t pageblock = leaf / INDEX_PAGEBLOCK_LEAVES;
+
+	if (i >= FILING_GROUPED_LEVELS)
+		return filing_group(file, leaf) ? "a leaf above pageblocks is of a group" : NULL;
+	if (i == 0 && filing_group(file, leaf) !=
+			      filing_group(&index->levels[1].files[pageblock / 64], pageblock))
+		return "a leaf is of another group than its pageblock";
+	return NULL;
+}
+
 const char *index_check_leaf(const struct index *index, unsigned i, uint32_t leaf)
 {
 	const struct index_level *level = &index->levels[i];
-	uint32_t nr_units = index->nr_pages >> i * INDEX_LEVEL_SHIFT;
-	uint32_t units = nr_units - leaf * LEAF_UNITS;
+	uint32_t first = leaf << index_unit_shift(i + 1); /* page */
+	uint32_t units = (index->nr_pages - first) >> index_unit_shift(i);
+	const char *what;
 
+	if (units > 1u << index_leaf_shift(i))
+		units = 1u << index_leaf_shift(i);
 	if (units < LEAF_UNITS && level->leaves[leaf] >> units)
 		return "units beyond the end are free";
-	if (i < index->top && !is_handed_up(index, i, leaf) &&
-	    leaf < index->nr_pages >> (i + 1) * INDEX_LEVEL_SHIFT &&
-	    index->levels[i + 1].leaves[leaf / LEAF_UNITS] & bit_of(leaf))
+	if (i < FILING_TOP && !is_handed_up(index, i, leaf) &&
+	    index->levels[i + 1].leaves[filing_leaf(i + 1, leaf)] >> filing_place(i + 1, leaf) & 1)
 		return "a leaf is handed up that is not full";
-	return check_filing(level, leaf);
+	what = check_group(index, i, leaf);
+	return what ? what : check_filing(level, i, leaf);
 }
 
-static uint32_t nr_set(const struct index_classes *lines, uint32_t nr_lines, unsigned class)
-{
-	uint32_t nr = 0;
-
-	for (uint32_t i = 0; i < nr_lines; i++)
-		nr += (uint32_t)__builtin_popcountll(lines[i].of[class]);
-	return nr;
-}
-
-/* What no check of a leaf sees: bits of leaves and lines that do not exist. */
-static const char *check_totals(const struct index_level *level, unsigned class)
+/* What no check of a leaf sees: bits of files and summaries that do not exist. */
+static const char *check_totals(const struct index_level *level, unsigned class, unsigned group)
 {
 	uint32_t nr_files = (level->nr_leaves + 63) / 64, nr_sums = (nr_files + 63) / 64;
-	uint32_t nr_leaves = 0, nr_used_files = 0, nr_used_sums = 0;
+	uint32_t nr_used_files = 0, nr_used_sums = 0, nr_files_set = 0, nr_sums_set = 0;
+
+	for (uint32_t file = 0; file < nr_files; file++)
+		nr_used_files += (level->files[file].leaves.of[class - 1] &
+				  filing_mask(&level->files[file], group)) != 0;
+	for (uint32_t sum = 0; sum < nr_sums; sum++) {
+		uint64_t bits = level->sums[group][sum].of[class - 1];
+
+		nr_used_sums += bits != 0;
+		nr_files_set += (uint32_t)__builtin_popcountll(bits);
+	}
+	for (uint32_t top = 0; top < level->nr_tops; top++)
+		nr_sums_set +=
+			(uint32_t)__builtin_popcountll(level->tops[group][top].of[class - 1]);
+	if (nr_used_files != nr_files_set || nr_used_sums != nr_sums_set)
+		return "a summary has something that does not exist";
+	if (!nr_files_set != !(level->classes[group] & 1u << class))
+		return "the mask of classes is wrong";
+	return NULL;
+}
+
+static const char *check_files(const struct index_level *level, unsigned class)
+{
+	uint32_t nr_leaves = 0, nr_filed = 0;
 
 	for (uint32_t leaf = 0; leaf < level->nr_leaves; leaf++)
-		nr_leaves += level->leaf_classes[leaf] == class;
-	for (uint32_t file = 0; file < nr_files; file++)
-		nr_used_files += level->files[file].of[class] != 0;
-	for (uint32_t sum = 0; sum < nr_sums; sum++)
-		nr_used_sums += level->sums[sum].of[class] != 0;
-	if (nr_leaves != nr_set(level->files, nr_files, class))
-		return "a file has a leaf that does not exist";
-	if (nr_used_files != nr_set(level->sums, nr_sums, class) ||
-	    nr_used_sums != nr_set(level->tops, level->nr_tops, class))
-		return "a summary has something that does not exist";
-	if (!nr_leaves != !(level->classes & 1u << class))
-		return "the mask of classes is wrong";
+		nr_leaves += (level->files[leaf / 64].leaves.of[class - 1] & filing_bit(leaf)) != 0;
+	for (uint32_t file = 0; file < (level->nr_leaves + 63) / 64; file++)
+		nr_filed += (uint32_t)__builtin_popcountll(level->files[file].leaves.of[class - 1]);
+	return nr_leaves == nr_filed ? NULL : "a file has a leaf that does not exist";
+}
+
+/* Bits of classes that are not filed, and of groups that a level does not have. */
+static const char *check_masks(const struct index_level *level, unsigned i)
+{
+	const unsigned filed = (2u << INDEX_NR_CLASSES) - 2;
+
+	for (unsigned group = 0; group < INDEX_NR_GROUPS; group++)
+		if (level->classes[group] & ~(group < filing_nr_groups(i) ? filed : 0))
+			return "the mask of classes has one that does not exist";
 	return NULL;
 }
 
 static const char *validate_level(const struct index *index, unsigned i)
 {
 	const struct index_level *level = &index->levels[i];
-	const char *what = NULL;
+	const char *what = check_masks(level, i);
 
-	if (level->open > level->nr_leaves)
-		return "no such leaf is open";
-	if (level->leaves[level->nr_leaves])
-		return "the leaf behind the last is not empty";
 	for (uint32_t leaf = 0; leaf < level->nr_leaves && !what; leaf++)
 		what = index_check_leaf(index, i, leaf);
-	for (unsigned class = 1; class < INDEX_CLASS_FULL && !what; class += 1)
-		what = check_totals(level, class);
+	for (unsigned class = 1; class <= INDEX_NR_CLASSES && !what; class += 1) {
+		what = check_files(level, class);
+		for (unsigned group = 0; group < filing_nr_groups(i) && !what; group++)
+			what = check_totals(level, class, group);
+	}
 	return what;
 }
 
@@ -341,7 +311,7 @@ const char *index_validate(const struct index *index)
 {
 	uint64_t nr_free = 0;
 
-	for (unsigned i = 0; i <= index->top; i++) {
+	for (unsigned i = 0; i < INDEX_NR_LEVELS; i++) {
 		const char *what = validate_level(index, i);
 
 		if (what)

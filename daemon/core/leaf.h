@@ -93,3 +93,17 @@ static inline unsigned leaf_choose(uint64_t runs, unsigned order, unsigned max_o
 	}
 	return (unsigned)__builtin_ctzll(runs);
 }
+
+/* Which of the units from base on, a leaf's worth, lie from start up to end. */
+static inline uint64_t leaf_between(uint32_t base, uint32_t start, uint32_t end)
+{
+	uint64_t mask = LEAF_FULL;
+
+	if (start >= end || end <= base || (start > base && start - base >= LEAF_UNITS))
+		return 0;
+	if (start > base)
+		mask &= LEAF_FULL << (start - base);
+	if (end - base < LEAF_UNITS)
+		mask &= (UINT64_C(1) << (end - base)) - 1;
+	return mask;
+}

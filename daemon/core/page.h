@@ -18,6 +18,14 @@
 #define PAGE_ZONE_SHIFT 44u /* 56 bits of bytes in a zone, 8 bits of zone */
 #define PAGE_NONE UINT32_MAX
 
+/* What can be done about a block that stands in the way, as its holder said when asking for it. */
+enum mobility {
+	MOBILITY_UNMOVABLE = 0,
+	MOBILITY_MOVABLE,     /* its holder would move it */
+	MOBILITY_RECLAIMABLE, /* its holder would give it back */
+	NR_MOBILITIES
+};
+
 /*
  * Up to 64 blocks of one order: bit i names the block whose first page is base + (i << order).
  * base is a page address and a multiple of the order.

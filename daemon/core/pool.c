@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A pool's zones and where a request goes.
+ * A pool's zones: the order in which they are tried, and what comes back to them.
  *
- * Each zone has a zonelist: itself, then the others by distance. A request walks the list of the
- * zone it prefers, past those that it does not allow, until it is served; what one zone can't serve
- * whole, the next one continues. A page address says its zone, so frees need no walk.
+ * Each zone has a zonelist: itself, then the others by distance. Requests walk it (pool_alloc.c). A
+ * page address says its zone, so frees need no walk. What was charged to a holder's limits when it
+ * was granted is uncharged here, when the zone has taken it back, and nowhere else.
+ *
+ * A zone that is out of use keeps its place, so that the others keep their page addresses.
  */
 
 #include <errno.h>
 #include <stdbool.h>
 
 #include "core/pool.h"
+#include "core/quota.h"
 #include "core/zone.h"
 
 /* Is zone `a` to be asked before zone `b` by those who prefer zone `from`? */
@@ -47,68 +50,16 @@ int pool_init(struct pool *pool, struct zone *const *zones, unsigned nr_zones,
 	if (nr_zones == 0 || nr_zones > POOL_ZONES_MAX)
 		return -EINVAL;
 	for (unsigned i = 0; i < nr_zones; i++)
-		if (zones[i]->index_in_pool != i)
+		if (zones[i] && zones[i]->index_in_pool != i)
 			return -EINVAL;
 	*pool = (struct pool){ .nr_zones = nr_zones };
-	for (unsigned i = 0; i < nr_zones; i++)
+	for (unsigned i = 0; i < nr_zones; i++) {
 		pool->zones[i] = zones[i];
+		pool->in_use |= (uint64_t) !!zones[i] << i;
+	}
 	for (unsigned i = 0; i < nr_zones; i++)
 		fill_zonelist(pool, distances, i);
 	return 0;
-}
-
-static void count_grant(struct pool *pool, unsigned preferred, unsigned zone, uint64_t nr_blocks)
-{
-	if (zone == preferred) {
-		pool->counters[zone].hit += nr_blocks;
-		return;
-	}
-	pool->counters[zone].miss += nr_blocks;
-	pool->counters[preferred].foreign += nr_blocks;
-}
-
-static bool is_allowed(struct pool_placement placement, unsigned zone)
-{
-	return placement.allowed >> zone & 1;
-}
-
-size_t pool_alloc_bulk(struct pool *pool, struct pool_placement placement, unsigned order,
-		       size_t count, struct word_owner owner, struct page_run *runs,
-		       size_t *nr_runs)
-{
-	const uint8_t *list = pool->zonelist[placement.preferred];
-	size_t granted = 0;
-
-	for (unsigned i = 0; i < pool->nr_zones && granted < count; i++) {
-		size_t n;
-
-		if (!is_allowed(placement, list[i]))
-			continue;
-		n = zone_alloc_bulk(pool->zones[list[i]], order, count - granted, owner, runs,
-				    nr_runs);
-		count_grant(pool, placement.preferred, list[i], n);
-		granted += n;
-	}
-	return granted;
-}
-
-int pool_alloc_exact(struct pool *pool, struct pool_placement placement, uint32_t nr_pages,
-		     struct word_owner owner, uint64_t *ret_address)
-{
-	const uint8_t *list = pool->zonelist[placement.preferred];
-
-	for (unsigned i = 0; i < pool->nr_zones; i++) {
-		uint32_t pfn;
-
-		if (!is_allowed(placement, list[i]) ||
-		    zone_alloc_exact(pool->zones[list[i]], nr_pages, owner, &pfn))
-			continue;
-		count_grant(pool, placement.preferred, list[i],
-			    (uint64_t)__builtin_popcount(nr_pages));
-		*ret_address = page_address(list[i], pfn);
-		return 0;
-	}
-	return ZONE_E_FULL;
 }
 
 static struct zone *find_zone(const struct pool *pool, uint64_t address)
@@ -118,9 +69,34 @@ static struct zone *find_zone(const struct pool *pool, uint64_t address)
 	return zone < pool->nr_zones ? pool->zones[zone] : NULL;
 }
 
+static void uncharge(struct pool *pool, unsigned slot, uint64_t nr_pages)
+{
+	if (pool->quota)
+		quota_uncharge(pool->quota, slot, nr_pages);
+}
+
+/* A block alone needs no two rounds. */
+static int free_one(struct pool *pool, unsigned order, unsigned slot, const struct page_run *run)
+{
+	struct zone *zone = find_zone(pool, run->base);
+	uint64_t pfn = page_address_pfn(run->base);
+	int r = ZONE_E_RANGE;
+
+	pfn += (uint64_t)__builtin_ctzll(run->mask) << order % PAGE_NR_ORDERS;
+	if (zone && pfn < zone_capacity(zone)) /* what is draining lies beyond the size */
+		r = zone_free(zone, (uint32_t)pfn, order, slot);
+	if (r == 0)
+		uncharge(pool, slot, UINT64_C(1) << order);
+	return r;
+}
+
 int pool_free_bulk(struct pool *pool, unsigned order, unsigned slot, const struct page_run *runs,
 		   size_t nr_runs)
 {
+	uint64_t nr_blocks = 0;
+
+	if (nr_runs == 1 && runs[0].mask && !(runs[0].mask & (runs[0].mask - 1)))
+		return free_one(pool, order, slot, &runs[0]);
 	for (size_t i = 0; i < nr_runs; i++) {
 		struct zone *zone = find_zone(pool, runs[i].base);
 		int r = zone ? zone_leave(zone, order, slot, &runs[i]) : ZONE_E_RANGE;
@@ -131,8 +107,11 @@ int pool_free_bulk(struct pool *pool, unsigned order, unsigned slot, const struc
 			return r;
 		}
 	}
-	for (size_t i = 0; i < nr_runs; i++)
+	for (size_t i = 0; i < nr_runs; i++) {
 		zone_leave_finish(find_zone(pool, runs[i].base), order, slot, &runs[i]);
+		nr_blocks += (uint64_t)__builtin_popcountll(runs[i].mask);
+	}
+	uncharge(pool, slot, nr_blocks << order);
 	return 0;
 }
 
@@ -140,30 +119,56 @@ int pool_free_exact(struct pool *pool, uint64_t address, uint32_t nr_pages, unsi
 {
 	struct zone *zone = find_zone(pool, address);
 	uint64_t pfn = page_address_pfn(address);
+	int r = ZONE_E_RANGE;
 
-	if (!zone || pfn >= zone_nr_pages(zone))
-		return ZONE_E_RANGE;
-	return zone_free_exact(zone, (uint32_t)pfn, nr_pages, slot);
+	if (zone && pfn < zone_capacity(zone)) /* what is draining lies beyond the size */
+		r = zone_free_exact(zone, (uint32_t)pfn, nr_pages, slot);
+	if (r == 0)
+		uncharge(pool, slot, nr_pages);
+	return r;
+}
+
+bool pool_release(struct pool *pool, unsigned zone, unsigned slot, uint32_t max_pages,
+		  uint32_t *cursor)
+{
+	struct zone *from = pool->zones[zone];
+	uint64_t held = zone_held_pages(from, slot);
+	bool is_done = zone_release(from, slot, max_pages, cursor);
+
+	uncharge(pool, slot, held - zone_held_pages(from, slot));
+	return is_done;
 }
 
 uint64_t pool_held_pages(const struct pool *pool, unsigned slot)
 {
 	uint64_t nr_pages = 0;
 
-	for (unsigned i = 0; i < pool->nr_zones; i++)
-		nr_pages += zone_held_pages(pool->zones[i], slot);
+	for (uint64_t zones = pool->in_use; zones; zones &= zones - 1)
+		nr_pages += zone_held_pages(pool->zones[__builtin_ctzll(zones)], slot);
 	return nr_pages;
+}
+
+static int validate_charges(const struct pool *pool, unsigned *ret_zone, struct zone_fault *ret)
+{
+	for (unsigned slot = 0; slot < pool->quota->nr_slots; slot++) {
+		if (pool->quota->slots[slot].nr_pages == pool_held_pages(pool, slot))
+			continue;
+		*ret_zone = 0;
+		*ret = (struct zone_fault){ .what = "a slot is not charged what it holds" };
+		return -EUCLEAN;
+	}
+	return 0;
 }
 
 int pool_validate(const struct pool *pool, unsigned *ret_zone, struct zone_fault *ret)
 {
 	for (unsigned i = 0; i < pool->nr_zones; i++) {
-		int r = zone_validate(pool->zones[i], ret);
+		int r = pool->zones[i] ? zone_validate(pool->zones[i], ret) : 0;
 
 		if (r) {
 			*ret_zone = i;
 			return r;
 		}
 	}
-	return 0;
+	return pool->quota ? validate_charges(pool, ret_zone, ret) : 0;
 }

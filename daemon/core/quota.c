@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+
 /*
  * Quota: limits on what client slots hold of a pool.
  *
@@ -6,10 +7,11 @@
  * it holds counts in full against each of them: a user's limit and its group's both see the page.
  * So no tree of limits is needed, and none can be inconsistent.
  *
- *	max	used never grows beyond it
- *	min	as long as used is below it, the difference is kept free of everybody else. What a
- *slot takes within a min of its own comes out of that reserve; hence the room of a slot is the free
- *pages less the reserves of the limits that it is not under
+ *   max   used never grows beyond it
+ *   min   as long as used is below it, the difference is kept free of everybody else
+ *
+ * What a slot takes within a min of its own comes out of that reserve; hence the room of a slot is
+ * the free pages less the reserves of the limits that it is not under.
  *
  * Invariants, proved by quota_validate(): a limit's used is the sum over the slots under it; the
  * reserve is the sum of max(0, min - used); a mask names limits that are set.
@@ -49,9 +51,11 @@ static uint64_t quota_left(const struct quota_limit *limit)
 /* The one place where a count changes, so that the reserve follows. */
 static void quota_set_used(struct quota *quota, struct quota_limit *limit, uint64_t used)
 {
-	quota->reserved -= quota_unused_min(limit);
+	if (limit->min)
+		quota->reserved -= quota_unused_min(limit);
 	limit->used = used;
-	quota->reserved += quota_unused_min(limit);
+	if (limit->min)
+		quota->reserved += quota_unused_min(limit);
 }
 
 size_t quota_bytes(unsigned nr_slots)
@@ -106,6 +110,23 @@ void quota_charge(struct quota *quota, unsigned slot, uint64_t nr_pages)
 
 		quota_set_used(quota, limit, limit->used + nr_pages);
 	}
+}
+
+bool quota_try_charge(struct quota *quota, unsigned slot, uint64_t nr_pages, uint64_t free_pages)
+{
+	uint64_t mask = quota->slots[slot].mask, others = quota->reserved;
+
+	while (mask) {
+		const struct quota_limit *limit = &quota->limits[quota_pop(&mask)];
+
+		if (quota_left(limit) < nr_pages)
+			return false;
+		others -= quota_unused_min(limit);
+	}
+	if (free_pages < others || free_pages - others < nr_pages)
+		return false;
+	quota_charge(quota, slot, nr_pages);
+	return true;
 }
 
 void quota_uncharge(struct quota *quota, unsigned slot, uint64_t nr_pages)
@@ -165,7 +186,7 @@ uint64_t quota_room(const struct quota *quota, unsigned slot, uint64_t free_page
 	return room;
 }
 
-/* The limits of the set that have less than so much left, or that keep something for themselves. */
+/* The limits of the set that have less than so much left. */
 static uint64_t quota_too_full(const struct quota *quota, uint64_t mask, uint64_t nr_pages)
 {
 	uint64_t full = 0;
@@ -179,6 +200,7 @@ static uint64_t quota_too_full(const struct quota *quota, uint64_t mask, uint64_
 	return full;
 }
 
+/* Those that keep something for themselves. */
 static uint64_t quota_reserving(const struct quota *quota, uint64_t mask)
 {
 	uint64_t reserving = 0;

@@ -9,6 +9,7 @@
  * It keeps counts and decides; it knows neither names nor zones. Not thread-safe.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -78,11 +79,14 @@ uint64_t quota_room(const struct quota *quota, unsigned slot, uint64_t free_page
 
 /*
  * quota_room() was too small for nr_pages: for a batch, what it would have had with the first block
- * that was too much. Returns the limits that stood in its way:
- * of its own those with too little left, else those whose reserve it would have broken; counts one
- * refusal for each of them. 0 when none did.
+ * that was too much. Returns the limits that stood in its way, and counts one refusal for each: of
+ * its own those with too little left, else those whose reserve it would have broken. 0 when none
+ * did.
  */
 uint64_t quota_refuse(struct quota *quota, unsigned slot, uint64_t nr_pages, uint64_t free_pages);
+
+/* Charges nr_pages if quota_room() has so many; false, and nothing has changed, if it has not. */
+bool quota_try_charge(struct quota *quota, unsigned slot, uint64_t nr_pages, uint64_t free_pages);
 
 /* Pages that were granted to a slot, and those that came back. */
 void quota_charge(struct quota *quota, unsigned slot, uint64_t nr_pages);

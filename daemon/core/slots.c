@@ -20,11 +20,21 @@ static void store_state(struct slot *slot, enum slot_state state)
 	__atomic_store_n(&slot->state, (uint32_t)state, __ATOMIC_RELEASE);
 }
 
-int slot_table_init(struct slot_table *table, unsigned nr_slots, void *ledger)
+int slot_table_open(struct slot_table *table, unsigned nr_slots, void *ledger)
 {
+	const struct slot *slots = ledger;
+	unsigned nr_used = 0;
+
 	if (nr_slots < 2 || nr_slots > WORD_NR_SLOTS)
 		return -EINVAL;
-	*table = (struct slot_table){ .slots = ledger, .nr_slots = nr_slots, .next = 1 };
+	for (unsigned i = 0; i < nr_slots; i++) {
+		if (slots[i].state > SLOT_DYING || (i == WORD_SLOT_DAEMON && slots[i].state))
+			return SLOT_E_DAMAGED;
+		nr_used += slots[i].state != SLOT_FREE;
+	}
+	*table = (struct slot_table){
+		.slots = ledger, .nr_slots = nr_slots, .nr_used = nr_used, .next = 1
+	};
 	return 0;
 }
 

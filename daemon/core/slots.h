@@ -6,8 +6,8 @@
  *
  * One table a daemon, in a ledger memory of its own, 64 bytes a slot. A slot's state is the last
  * word stored when it is taken and when it is left, so that a reader of the ledger finds it either
- * whole or free. A slot is free again only after everything its client held has been
- * swept, with the next generation. Not thread-safe.
+ * whole or free. A slot is free again only after everything its client held has been swept, with
+ * the next generation. Not thread-safe.
  */
 
 #include <stddef.h>
@@ -37,14 +37,20 @@ struct slot_table {
 	struct slot *slots; /* borrowed ledger memory; slots[0] is the daemon's and never given */
 	unsigned nr_slots;
 	unsigned nr_used;
-	unsigned next; /* where the next search starts, so that a slot rests before it is used again
-			*/
+	unsigned next; /* where a search starts: a slot rests before it is used again */
 };
 
-enum slot_error { SLOT_E_FULL = 1 };
+enum slot_error {
+	SLOT_E_FULL = 1,
+	SLOT_E_DAMAGED /* a slot's state is none */
+};
 
-/* `ledger`: 64-byte aligned, nr_slots * 64 bytes, zeroed; nr_slots 2 .. WORD_NR_SLOTS. */
-int slot_table_init(struct slot_table *table, unsigned nr_slots, void *ledger);
+/*
+ * Opens a table. `ledger`: 64-byte aligned, nr_slots * 64 bytes, zeroed for a fresh table; nr_slots
+ * 2 .. WORD_NR_SLOTS. Of a used one all slots are as they were: those that are DYING still have to
+ * be swept. 0, -EINVAL, or SLOT_E_DAMAGED.
+ */
+int slot_table_open(struct slot_table *table, unsigned nr_slots, void *ledger);
 
 /* Takes a slot in state SLOT_LIVE. 0 or SLOT_E_FULL. */
 int slot_table_take(struct slot_table *table, int32_t pid, uint32_t uid, uint64_t start_time,

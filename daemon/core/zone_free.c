@@ -9,40 +9,63 @@
  * WORD_LEAVING, so that a block named twice is noticed without a table to look it up in; a wrong
  * one undoes the marks. A marked block counts as held to whoever reads the ledger. The second round
  * can't fail: it stores zeros and updates the index, as many pages at once as a leaf has.
+ *
+ * Whoever frees a shared block ends his own hold of it and no more (zone_share.c). A shared word is
+ * never that of a block held alone, so it is noticed where a free fails the one compare.
  */
 
 #include <assert.h>
 
 #include "core/ledger.h"
+#include "core/source.h"
 #include "core/zone.h"
 
-static int check_range(const struct zone *zone, uint64_t pfn, uint64_t nr_pages, unsigned order)
+#define FEW_BLOCKS 2u /* of a run */
+
+/* A block that the slot holds, as was checked. */
+static void free_block(struct zone *zone, uint32_t pfn, unsigned order, unsigned slot)
 {
-	if (order > zone->index.max_order)
-		return ZONE_E_ALIGN;
-	if (pfn >= zone->index.nr_pages || nr_pages > zone->index.nr_pages - pfn)
-		return ZONE_E_RANGE;
-	return pfn & ((UINT64_C(1) << order) - 1) ? ZONE_E_ALIGN : 0;
+	uint32_t word = zone->words[pfn];
+
+	if (word_kind(word) == WORD_SHARED) {
+		zone_share_leave(zone, pfn, slot);
+		return;
+	}
+	ledger_store(zone, pfn, 0);
+	ledger_discount(zone, slot, UINT32_C(1) << order);
+	source_put(zone, pfn, order, word);
 }
 
-static __attribute__((noinline)) int why_not_held(const struct zone *zone, uint32_t pfn,
-						  unsigned order)
+static __attribute__((noinline)) int free_cold(struct zone *zone, uint32_t pfn, unsigned order,
+					       unsigned slot)
 {
-	int r = check_range(zone, pfn, UINT64_C(1) << order % PAGE_NR_ORDERS, order);
+	int r = ledger_check_range(zone, pfn, UINT64_C(1) << order % PAGE_NR_ORDERS, order);
 
-	return r ? r : (int)ledger_refusal(zone->words[pfn], order);
+	assert(slot < zone->nr_slots);
+	if (!r)
+		r = zone_share_check_held(zone, pfn, order, slot);
+	if (r)
+		return r;
+	free_block(zone, pfn, order, slot);
+	return 0;
 }
 
-/* A word that is right is one of a block within the zone, aligned to its order. */
+/*
+ * A free waits for the word, and a processor waits for as many words at once as it has frees in
+ * sight: so what is common is short, in line, and leaves all doubt to the other path.
+ */
 int zone_free(struct zone *zone, uint32_t pfn, unsigned order, unsigned slot)
 {
-	assert(slot < zone->nr_slots);
-	if (pfn < zone->index.nr_pages && order <= zone->index.max_order &&
-	    ledger_is_held(zone->words[pfn], slot, order)) {
-		ledger_free(zone, pfn, order, slot);
-		return 0;
-	}
-	return why_not_held(zone, pfn, order);
+	uint32_t word;
+
+	if (pfn >= zone->limit || order > zone->max_order)
+		return free_cold(zone, pfn, order, slot);
+	word = zone->words[pfn];
+	if (!ledger_is_held(word, slot, order) || !warm_push(&zone->warm, order, word, pfn))
+		return free_cold(zone, pfn, order, slot);
+	ledger_store(zone, pfn, 0);
+	ledger_discount(zone, slot, UINT32_C(1) << order);
+	return 0;
 }
 
 /* Batches. */
@@ -53,20 +76,26 @@ static int check_run(const struct zone *zone, unsigned order, const struct page_
 
 	if (page_address_zone(run->base) != zone->index_in_pool)
 		return ZONE_E_RANGE;
-	return check_range(zone, page_address_pfn(run->base),
-			   (uint64_t)nr_blocks << order % PAGE_NR_ORDERS, order);
+	return ledger_check_range(zone, page_address_pfn(run->base),
+				  (uint64_t)nr_blocks << order % PAGE_NR_ORDERS, order);
 }
 
-static void toggle_leaving(uint32_t *words, unsigned order, uint64_t mask)
+static void unmark_blocks(struct zone *zone, uint32_t pfn, unsigned order, uint64_t mask)
 {
-	for (; mask; mask &= mask - 1)
-		words[(uint32_t)__builtin_ctzll(mask) << order] ^= LEDGER_LEAVING;
+	for (; mask; mask &= mask - 1) {
+		uint32_t at = pfn + ((uint32_t)__builtin_ctzll(mask) << order);
+
+		if (word_kind(zone->words[at]) == WORD_SHARED)
+			zone_share_unmark(zone, at);
+		else
+			zone->words[at] ^= LEDGER_LEAVING;
+	}
 }
 
 int zone_leave(struct zone *zone, unsigned order, unsigned slot, const struct page_run *run)
 {
 	const uint32_t held = ledger_held_word(slot, order);
-	uint32_t *words;
+	uint32_t pfn = (uint32_t)page_address_pfn(run->base);
 	int r;
 
 	assert(slot < zone->nr_slots);
@@ -75,46 +104,79 @@ int zone_leave(struct zone *zone, unsigned order, unsigned slot, const struct pa
 	r = check_run(zone, order, run);
 	if (r)
 		return r;
-	words = zone->words + page_address_pfn(run->base);
 	for (uint64_t mask = run->mask; mask; mask &= mask - 1) {
-		uint32_t *word = &words[(uint32_t)__builtin_ctzll(mask) << order];
+		uint32_t at = pfn + ((uint32_t)__builtin_ctzll(mask) << order);
+		uint32_t *word = &zone->words[at];
 
-		if ((*word & ~LEDGER_TAG_MASK) != held) {
-			toggle_leaving(words, order, run->mask & ((mask & -mask) - 1));
-			return ledger_refusal(*word, order);
+		if ((*word & ~LEDGER_ASIDE_MASK) == held) {
+			*word ^= LEDGER_LEAVING;
+			continue;
 		}
-		*word ^= LEDGER_LEAVING;
+		r = zone_share_mark(zone, at, order, slot);
+		if (r) {
+			unmark_blocks(zone, pfn, order, run->mask & ((mask & -mask) - 1));
+			return r;
+		}
 	}
 	return 0;
 }
 
 void zone_leave_cancel(struct zone *zone, unsigned order, const struct page_run *run)
 {
-	toggle_leaving(zone->words + page_address_pfn(run->base), order, run->mask);
+	unmark_blocks(zone, (uint32_t)page_address_pfn(run->base), order, run->mask);
 }
 
+/* Ends the holds of what is shared in a run; returns the rest. */
+static uint64_t leave_shared(struct zone *zone, uint32_t pfn, unsigned order, unsigned slot,
+			     uint64_t mask)
+{
+	uint64_t rest = 0;
+
+	for (; mask; mask &= mask - 1) {
+		uint32_t at = pfn + ((uint32_t)__builtin_ctzll(mask) << order);
+
+		if (word_kind(zone->words[at]) == WORD_SHARED)
+			zone_share_leave(zone, at, slot);
+		else
+			rest |= mask & -mask;
+	}
+	return rest;
+}
+
+/* Few blocks go to the warm stack, many to the index at once. */
 void zone_leave_finish(struct zone *zone, unsigned order, unsigned slot, const struct page_run *run)
 {
-	uint32_t pfn = (uint32_t)page_address_pfn(run->base);
-	uint32_t *words = zone->words + pfn;
-	uint32_t nr_blocks = 0;
+	uint32_t pfn = (uint32_t)page_address_pfn(run->base), nr_blocks;
+	uint64_t blocks = run->mask;
 
-	for (uint64_t mask = run->mask; mask; mask &= mask - 1, nr_blocks++)
-		words[(uint32_t)__builtin_ctzll(mask) << order] = 0;
+	if (zone_nr_shares(zone))
+		blocks = leave_shared(zone, pfn, order, slot, blocks);
+	nr_blocks = (uint32_t)__builtin_popcountll(blocks);
+	if (nr_blocks <= FEW_BLOCKS) {
+		for (uint64_t mask = blocks; mask; mask &= mask - 1)
+			free_block(zone, pfn + ((uint32_t)__builtin_ctzll(mask) << order), order,
+				   slot);
+		return;
+	}
+	for (uint64_t mask = blocks; mask; mask &= mask - 1)
+		zone->words[pfn + ((uint32_t)__builtin_ctzll(mask) << order)] = 0;
 	__atomic_signal_fence(__ATOMIC_RELEASE);
-	zone->holders[slot].nr_pages -= nr_blocks << order;
-	zone->counters.frees += nr_blocks;
-	if (order == 0 && pfn % LEAF_UNITS == 0 && run->mask)
-		index_give_pages(&zone->index, pfn, run->mask, nr_blocks);
+	ledger_discount(zone, slot, nr_blocks << order);
+	if (order == 0 && pfn % LEAF_UNITS == 0)
+		source_put_pages(zone, pfn, blocks);
 	else
-		index_give_run(&zone->index, pfn, order, run->mask);
+		source_put_run(zone, pfn, order, blocks);
 }
 
 int zone_free_bulk(struct zone *zone, unsigned order, unsigned slot, const struct page_run *runs,
 		   size_t nr_runs)
 {
 	for (size_t i = 0; i < nr_runs; i++) {
-		int r = zone_leave(zone, order, slot, &runs[i]);
+		int r;
+
+		if (i + ZONE_RUNS_AHEAD < nr_runs)
+			zone_expect(zone, &runs[i + ZONE_RUNS_AHEAD]);
+		r = zone_leave(zone, order, slot, &runs[i]);
 
 		if (r) {
 			while (i-- > 0)
@@ -134,29 +196,29 @@ static unsigned largest_order(uint32_t nr_pages)
 	return 31u - (unsigned)__builtin_clz(nr_pages);
 }
 
-/* The head is freed first, so that a head in the ledger stays proof of the whole. */
 int zone_free_exact(struct zone *zone, uint32_t pfn, uint32_t nr_pages, unsigned slot)
 {
 	uint32_t at = pfn;
 	int r;
 
 	assert(slot < zone->nr_slots);
-	if (nr_pages == 0 || nr_pages > zone->index.nr_pages)
+	if (nr_pages == 0 || nr_pages > zone->capacity)
 		return ZONE_E_RANGE;
-	r = check_range(zone, pfn, nr_pages, page_order_of(nr_pages));
+	r = ledger_check_range(zone, pfn, nr_pages, page_order_of(nr_pages));
 	if (r)
 		return r;
 	for (uint32_t left = nr_pages; left; left -= UINT32_C(1) << largest_order(left)) {
 		unsigned order = largest_order(left);
 
-		if (!ledger_is_held(zone->words[at], slot, order))
-			return ledger_refusal(zone->words[at], order);
+		r = zone_share_check_held(zone, at, order, slot);
+		if (r)
+			return r;
 		at += UINT32_C(1) << order;
 	}
 	while (nr_pages) {
 		unsigned order = largest_order(nr_pages);
 
-		ledger_free(zone, pfn, order, slot);
+		free_block(zone, pfn, order, slot);
 		pfn += UINT32_C(1) << order;
 		nr_pages -= UINT32_C(1) << order;
 	}

@@ -6,61 +6,65 @@
  * The ledger is read from front to back, a leaf's 64 words at a time. Both walks stop after as many
  * words as the caller allows and go on later where they stopped, so that neither keeps the loop
  * from its other work. A release does not look where the slot was never granted anything, steps
- * over large blocks of others, and ends with the last page that the slot holds.
+ * over large blocks of others, and ends with the last page that the slot holds. Before all that it
+ * ends the holds of what the slot shares: zone_share.c says why before.
  */
 
 #include <assert.h>
 
 #include "core/ledger.h"
+#include "core/source.h"
 #include "core/zone.h"
 
 /* What makes a word one of a slot's blocks, of any order. */
 #define HOLDER_MASK (WORD_KIND_MASK | (uint32_t)(WORD_NR_SLOTS - 1) << WORD_SLOT_SHIFT)
 
-/* One bit a word: it is the head of a block that the slot holds. */
-static uint64_t held_heads(const uint32_t *words, uint32_t held)
+static void count_released(struct zone *zone, unsigned slot, uint32_t nr_pages)
 {
-	uint64_t heads = 0;
-	uint32_t any = 0;
-
-	/* Most leaves have none: that is told without a branch a word. */
-	for (unsigned i = 0; i < LEAF_UNITS; i++)
-		any |= (words[i] & HOLDER_MASK) == held;
-	for (unsigned i = 0; any && i < LEAF_UNITS; i++)
-		heads |= (uint64_t)((words[i] & HOLDER_MASK) == held) << i;
-	return heads;
+	ledger_discount(zone, slot, nr_pages);
+	zone->counters.released += nr_pages;
 }
 
-static void count_released(struct zone *zone, unsigned slot, uint32_t nr_pages, uint32_t nr_blocks)
+/* Clears the words of some of the blocks in a leaf; returns the pages that they were. */
+static uint64_t clear_words(uint32_t *words, uint64_t heads)
 {
-	zone->holders[slot].nr_pages -= nr_pages;
-	zone->counters.frees += nr_blocks;
-	zone->counters.pages_released += nr_pages;
+	uint64_t pages = 0;
+
+	if (heads == LEAF_FULL) {
+		for (unsigned i = 0; i < LEAF_UNITS; i++)
+			words[i] = 0;
+		return LEAF_FULL;
+	}
+	for (; heads; heads &= heads - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(heads);
+
+		pages |= leaf_mask(i, word_order(words[i]));
+		words[i] = 0;
+	}
+	return pages;
 }
 
 /* Frees what a slot holds among the 64 pages at base. */
 static void release_leaf(struct zone *zone, unsigned slot, uint32_t base)
 {
 	uint32_t *words = zone->words + base;
-	uint64_t heads = held_heads(words, ledger_held_word(slot, 0)), pages = 0;
-	uint32_t nr_blocks = 0, nr_pages;
+	uint64_t heads = ledger_find(words, HOLDER_MASK, ledger_held_word(slot, 0)), pages;
 
 	if (!heads)
 		return;
-	if (word_order(words[0]) >= INDEX_LEVEL_SHIFT) {
-		zone->counters.pages_released += UINT32_C(1) << word_order(words[0]);
-		ledger_free(zone, base, word_order(words[0]), slot);
+	if (word_order(words[0]) >= LEDGER_LEAF_ORDER) {
+		unsigned order = word_order(words[0]);
+
+		ledger_store(zone, base, 0);
+		count_released(zone, slot, UINT32_C(1) << order);
+		source_put_run(zone, base, order, 1);
 		return;
 	}
-	for (; heads; heads &= heads - 1, nr_blocks++) {
-		unsigned i = (unsigned)__builtin_ctzll(heads);
-
-		pages |= leaf_mask(i, word_order(words[i]));
-		ledger_store(zone, base + i, 0);
-	}
-	nr_pages = (uint32_t)__builtin_popcountll(pages);
-	count_released(zone, slot, nr_pages, nr_blocks);
-	index_give_pages(&zone->index, base, pages, nr_pages);
+	pages = clear_words(words, heads);
+	/* Each is free by itself, so their order does not count; that they come before it does. */
+	__atomic_signal_fence(__ATOMIC_RELEASE);
+	count_released(zone, slot, (uint32_t)__builtin_popcountll(pages));
+	source_put_pages(zone, base, pages);
 }
 
 /* Where the leaf or the larger block at base ends. */
@@ -68,62 +72,78 @@ static uint32_t next_leaf(const struct zone *zone, uint32_t base)
 {
 	unsigned order = word_order(zone->words[base]);
 
-	return base + (UINT32_C(1) << (order > INDEX_LEVEL_SHIFT ? order : INDEX_LEVEL_SHIFT));
+	return base + (UINT32_C(1) << (order > LEDGER_LEAF_ORDER ? order : LEDGER_LEAF_ORDER));
 }
 
 bool zone_release(struct zone *zone, unsigned slot, uint32_t max_pages, uint32_t *cursor)
 {
-	const uint32_t region_pages = UINT32_C(1) << LEDGER_REGION_ORDER;
-	const uint32_t nr_pages = zone->index.nr_pages;
-	uint32_t base = *cursor - *cursor % LEAF_UNITS, looked = 0;
+	const uint32_t region_pages = UINT32_C(1) << zone->region_order;
+	const uint32_t nr_pages = zone->header->end, nr_records = zone->shares.nr_records;
+	uint32_t looked = 0, base;
 
 	assert(slot < zone->nr_slots);
+	if (*cursor < nr_records && !zone_share_release(zone, slot, max_pages, cursor, &looked))
+		return false;
+	base = (*cursor - nr_records) & ~(LEAF_UNITS - 1);
 	while (zone->holders[slot].nr_pages && base < nr_pages) {
 		uint32_t next;
 
-		if (!(*ledger_region(zone, slot, base) & ledger_region_bit(base))) {
+		if (!(zone->holders[slot].regions & ledger_region_bit(zone, base))) {
 			base = (base / region_pages + 1) * region_pages;
 			continue;
 		}
 		if (looked >= max_pages) {
-			*cursor = base;
+			*cursor = nr_records + base;
 			return false;
 		}
 		next = next_leaf(zone, base);
+		/* What drains goes out of use leaf by leaf. */
+		looked += base < zone->limit ? LEAF_UNITS : next - base;
 		release_leaf(zone, slot, base);
-		looked += LEAF_UNITS;
 		base = next;
 	}
 	if (!zone->holders[slot].nr_pages)
-		for (uint32_t i = 0; i < zone->region_words; i++)
-			ledger_region(zone, slot, 0)[i] = 0;
-	*cursor = nr_pages;
+		zone->holders[slot].regions = 0;
+	*cursor = nr_records + nr_pages;
 	return true;
+}
+
+/* The word as it is for the slot that is asked for, or for any holder (slot < 0); 0 for none. */
+static uint32_t holder_word(const struct zone *zone, uint32_t word, int slot)
+{
+	struct share_walk walk = share_walk(word);
+	const uint32_t *entry;
+
+	if (word_kind(word) != WORD_SHARED)
+		return slot < 0 || word_slot(word) == (unsigned)slot ? word : 0;
+	entry = slot < 0 ? share_next(&zone->shares, &walk)
+			 : share_find(&zone->shares, word, (unsigned)slot);
+	return entry ? *entry : 0;
 }
 
 bool zone_next_block(const struct zone *zone, int slot, uint32_t max_pages, uint32_t *cursor,
 		     struct zone_block *ret)
 {
-	const uint32_t nr_pages = zone->index.nr_pages;
+	const uint32_t nr_pages = zone->header->end;
 	uint32_t pfn = *cursor < nr_pages ? *cursor : nr_pages;
 	uint32_t end = nr_pages - pfn > max_pages ? pfn + max_pages : nr_pages;
 
 	for (uint32_t size = 1; pfn < end; pfn += size) {
-		uint32_t word = zone->words[pfn];
+		uint32_t word = zone->words[pfn], held;
 
 		size = UINT32_C(1) << word_order(word);
-		if (!word || (slot >= 0 && word_slot(word) != (unsigned)slot))
+		held = word ? holder_word(zone, word, slot) : 0;
+		if (!held)
 			continue;
 		*ret = (struct zone_block){
 			.pfn = pfn,
 			.order = word_order(word),
 			.kind = word_kind(word),
-			.owner = { .slot = (uint16_t)word_slot(word),
-				   .tag = (uint16_t)word_tag(word) },
+			.owner = word_owner(held),
 		};
 		*cursor = pfn + size;
 		return true;
 	}
-	*cursor = pfn;
+	*cursor = pfn < nr_pages ? pfn : zone->capacity;
 	return false;
 }

@@ -154,7 +154,7 @@ int access_list_add_uid(struct access_list *list, uid_t uid)
 	return list_add(list, (struct access_entry){ .is_group = false, .id = uid });
 }
 
-static bool peer_in_group(const struct access_peer *peer, gid_t gid)
+bool access_peer_is_in_group(const struct access_peer *peer, gid_t gid)
 {
 	if (peer->gid == gid)
 		return true;
@@ -169,7 +169,7 @@ bool access_list_allows(const struct access_list *list, const struct access_peer
 	for (size_t i = 0; i < list->nr_entries; i++) {
 		const struct access_entry *entry = &list->entries[i];
 
-		if (entry->is_group ? peer_in_group(peer, entry->id) : entry->id == peer->uid)
+		if (entry->is_group ? access_peer_is_in_group(peer, entry->id) : entry->id == peer->uid)
 			return true;
 	}
 	return false;

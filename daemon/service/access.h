@@ -40,6 +40,8 @@ struct access_peer {
 int access_list_parse(struct access_list *list, const char *text, const char **ret_word,
 		      size_t *ret_size);
 int access_list_add_uid(struct access_list *list, uid_t uid);
+/* As its primary group or a supplementary one. */
+bool access_peer_is_in_group(const struct access_peer *peer, gid_t gid);
 bool access_list_allows(const struct access_list *list, const struct access_peer *peer);
 
 /* Reads the credentials of a connected Unix socket's peer. 0 or a negative errno. */

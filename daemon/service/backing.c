@@ -40,6 +40,7 @@ struct backing {
 	struct segment segment;
 	struct commit commit;
 	struct scrub scrub;
+	uint64_t size_bytes; /* in use */
 	enum service_commit commit_policy;
 	unsigned node;
 	struct worker_pool *workers;
@@ -67,6 +68,8 @@ int backing_new(const struct backing_config *config, struct worker_pool *workers
 	int error;
 
 	assert(config->size_bytes > 0 && config->size_bytes % config->page_bytes == 0);
+	assert(config->capacity_bytes >= config->size_bytes);
+	assert(config->capacity_bytes % config->page_bytes == 0);
 	assert(strlen(config->name) <= SEGMENT_NAME_BYTES_MAX);
 	backing = calloc(1, sizeof(*backing));
 	if (!backing)
@@ -74,19 +77,20 @@ int backing_new(const struct backing_config *config, struct worker_pool *workers
 	backing->node = config->node;
 	backing->commit_policy = config->commit;
 	backing->workers = workers;
-	backing->segment.size_bytes = config->size_bytes;
+	backing->size_bytes = config->size_bytes;
+	backing->segment.capacity_bytes = config->capacity_bytes;
 	backing->segment.page_bytes = config->page_bytes;
 	backing->segment.host_node = config->host_node;
 	strcpy(backing->segment.name, config->name);
-	error = segment_init(&backing->segment);
+	error = segment_init(&backing->segment, config->size_bytes);
 	if (error) {
 		free(backing);
 		return error;
 	}
-	error = commit_init(&backing->commit, &backing->segment, workers);
+	error = commit_init(&backing->commit, &backing->segment, config->size_bytes, workers);
 	if (!error)
 		error = scrub_init(&backing->scrub, config->scrub,
-				   (uint32_t)(config->size_bytes / PAGE_BYTES));
+				   (uint32_t)(config->capacity_bytes / PAGE_BYTES));
 	if (error) {
 		log_error("%s: no memory for its records", config->name);
 		backing_free(backing);
@@ -122,9 +126,10 @@ struct backing *backing_free(struct backing *backing)
 	return NULL;
 }
 
-void backing_commit_all(struct backing *backing, void (*done)(int error, void *data), void *data)
+void backing_commit_all(struct backing *backing, uint64_t size_bytes,
+			void (*done)(int error, void *data), void *data)
 {
-	commit_all(&backing->commit, done, data);
+	commit_all(&backing->commit, size_bytes, done, data);
 }
 
 /* The stages of a request that can't be done at once. */
@@ -330,6 +335,74 @@ int backing_prepare_range(struct backing *backing, uint32_t pfn, uint32_t nr_pag
 	return prepare_walk(backing, walk, uid, request);
 }
 
+/* Resizing. */
+
+void backing_expect(struct backing *backing, uint64_t size_bytes)
+{
+	commit_expect(&backing->commit, size_bytes);
+}
+
+int backing_reserve(const struct backing *backing, uint64_t size_bytes)
+{
+	if (size_bytes <= backing->size_bytes)
+		return 0;
+	return segment_reserve(&backing->segment, backing->size_bytes,
+			       size_bytes - backing->size_bytes);
+}
+
+void backing_set_size(struct backing *backing, uint64_t size_bytes)
+{
+	assert(size_bytes <= backing->segment.capacity_bytes);
+	backing->size_bytes = size_bytes;
+	commit_set_size(&backing->commit, size_bytes);
+}
+
+static void run_release(struct worker_job *job)
+{
+	struct backing_release *release = (struct backing_release *)job;
+
+	release->error =
+		segment_punch(&release->backing->segment, release->offset, release->size_bytes);
+}
+
+static void finish_release(struct worker_job *job)
+{
+	struct backing_release *release = (struct backing_release *)job;
+
+	/* Else what is in the pages is still somebody's. */
+	if (!release->error)
+		scrub_forget(&release->backing->scrub, (uint32_t)(release->offset / PAGE_BYTES),
+			     (uint32_t)(release->size_bytes / PAGE_BYTES));
+	release->done(release);
+}
+
+int backing_release(struct backing *backing, struct worker_pool *workers, uint32_t pfn,
+		    uint32_t nr_pages, struct backing_release *release)
+{
+	uint32_t first, nr_released;
+	int error = commit_forget(&backing->commit, pfn, nr_pages, &first, &nr_released);
+
+	if (error || nr_released == 0)
+		return error;
+	*release = (struct backing_release){
+		.job = { .run = run_release, .done = finish_release },
+		.backing = backing,
+		.offset = (uint64_t)first * PAGE_BYTES,
+		.size_bytes = (uint64_t)nr_released * PAGE_BYTES,
+		.done = release->done,
+	};
+	worker_pool_submit(workers, &release->job);
+	return -EINPROGRESS;
+}
+
+uint64_t backing_stray_bytes(const struct backing *backing)
+{
+	uint64_t used_bytes = backing->commit.nr_used * backing->commit.chunk_bytes;
+	uint64_t backed_bytes = segment_backed_bytes(&backing->segment);
+
+	return backed_bytes > used_bytes ? backed_bytes - used_bytes : 0;
+}
+
 int backing_open_fd(const struct backing *backing, bool read_only)
 {
 	return segment_open_fd(&backing->segment, read_only);
@@ -344,7 +417,12 @@ uint64_t backing_committed_bytes(const struct backing *backing)
 
 uint64_t backing_size_bytes(const struct backing *backing)
 {
-	return backing->segment.size_bytes;
+	return backing->size_bytes;
+}
+
+uint64_t backing_capacity_bytes(const struct backing *backing)
+{
+	return backing->segment.capacity_bytes;
 }
 
 uint64_t backing_page_bytes(const struct backing *backing)

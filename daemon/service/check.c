@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/zone.h"
 #include "proto/message.h"
@@ -44,29 +45,36 @@ struct check {
 static void check_note_fault(struct check *check, const struct pools_pool *pool,
 			     const struct zone_fault *fault)
 {
-	const char *zone = pool->zones[check->zone].name;
+	const struct pools_zone *zone = &pool->zones[check->zone];
+	char text[DISPATCH_TEXT_BYTES];
 
-	log_print_caused(LOG_ERR, "check: pool '%s' %s page %" PRIu32 ": %s", pool->config->name,
-			 zone, fault->pfn, fault->what);
+	if (zone->damage[0])
+		snprintf(text, sizeof(text), "pool '%s' %s is set aside: %s", pool->config->name,
+			 zone->name, zone->damage);
+	else
+		snprintf(text, sizeof(text), "pool '%s' %s page %" PRIu32 ": %s",
+			 pool->config->name, zone->name, fault->pfn, fault->what);
+	log_print_caused(LOG_ERR, "check: %s", text);
 	if (check->nr_faults++ == 0)
-		snprintf(check->first, sizeof(check->first), "pool '%s' %s page %" PRIu32 ": %s",
-			 pool->config->name, zone, fault->pfn, fault->what);
+		memcpy(check->first, text, sizeof(text));
 }
 
 /* True when all zones of all pools are done. */
 static bool check_slice(struct check *check, const struct pools *pools)
 {
 	const struct pools_pool *pool = &pools->pools[check->pool];
-	const struct zone *zone = pool->zones[check->zone].zone;
-	struct zone_fault fault;
+	struct zone *zone = pool->core.zones[check->zone]; /* NULL: set aside */
+	struct zone_fault fault = { 0 };
 
-	int error = zone_check(zone, CHECK_SLICE_PAGES, &check->pfn, &fault);
-	if (error < 0)
+	if (!zone || zone_check(zone, CHECK_SLICE_PAGES, &check->pfn, &fault) < 0)
 		check_note_fault(check, pool, &fault);
-	else if (check->pfn < zone_nr_pages(zone))
+	else if (check->pfn < zone_capacity(zone))
 		return false;
 
-	check->nr_pages += check->pfn;
+	/* Beyond its size there is little to look at. */
+	if (zone)
+		check->nr_pages +=
+			check->pfn < zone_nr_pages(zone) ? check->pfn : zone_nr_pages(zone);
 	check->pfn = 0;
 	if (++check->zone == pool->nr_zones) {
 		check->zone = 0;

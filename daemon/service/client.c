@@ -229,6 +229,8 @@ void client_welcome(struct client *client, const char *name)
 {
 	client->state = CLIENT_LIVE;
 	strncpy(client->name, name, sizeof(client->name) - 1);
+	limits_join(&client->clients->service->limits, client->slot, &client->peer.credentials,
+		    client->name);
 	if (client->session)
 		session_welcome(client->session);
 }
@@ -247,6 +249,7 @@ void client_swept(struct client *client)
 	const struct message reply = { .id = client->goodbye_id, .error = "" };
 
 	client->state = CLIENT_SWEPT;
+	limits_leave(&client->clients->service->limits, client->slot);
 	clients_dismiss(client->clients, client);
 	if (client->goodbye_id)
 		client_reply(client, &reply, NULL, 0);

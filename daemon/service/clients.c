@@ -10,8 +10,9 @@
  * are let in, only so that their hello can be refused in words; floods beyond those are closed at
  * once.
  *
- * Once a second, while there are clients, a tick looks for connections that are overdue and keeps
- * the service manager's status line true.
+ * Once a second, while there are clients and after the last has gone, a tick looks for connections
+ * that are overdue, wears off what raises watermarks, has memory go back that clients took beyond
+ * their pools' size, and keeps the service manager's status line true.
  */
 
 #include "service/clients.h"
@@ -127,6 +128,8 @@ static void clients_on_tick(void *data)
 		next = TAILQ_NEXT(client, link);
 		client_check_time(client, now_ms);
 	}
+	pools_decay(&clients->service->pools);
+	resizes_trim(&clients->service->resizes);
 	if (clients->is_status_stale)
 		clients_report(clients);
 	if (clients->nr_clients)
@@ -135,11 +138,14 @@ static void clients_on_tick(void *data)
 
 static int clients_init_slots(struct clients *clients)
 {
-	int error = ledger_memory_init(&clients->slots_ledger, "pagepool-slots",
-				       CLIENTS_NR_SLOTS * sizeof(struct slot));
+	size_t size_bytes = CLIENTS_NR_SLOTS * sizeof(struct slot);
+
+	int error = ledger_memory_init(&clients->slots_ledger, "pagepool-slots", size_bytes,
+				       size_bytes);
 	if (error < 0)
 		return error;
-	return slot_table_init(&clients->slots, CLIENTS_NR_SLOTS, clients->slots_ledger.memory);
+	error = slot_table_open(&clients->slots, CLIENTS_NR_SLOTS, clients->slots_ledger.memory);
+	return error == SLOT_E_DAMAGED ? -EUCLEAN : error;
 }
 
 int clients_init(struct clients *clients, struct service *service, struct loop *loop)

@@ -8,18 +8,23 @@
  * nobody waits long behind one that he does not need. Who needs a chunk that is in flight waits
  * for that job: no chunk is ever committed twice.
  *
- * Zones hand out the lowest address first, so a steady consumer walks upwards, and a plan runs
- * ahead of him as read-ahead does in the kernel: a window behind the last grant is committed, one
- * job at a time so that needed chunks go between; a grant in the window's second half plans the
- * next one, twice as large, up to WINDOW_BYTES_MAX. A grant elsewhere starts again with one chunk.
- * commit_all() is the same plan over everything, with more jobs at once.
+ * Zones hand out what was freed last, else the lowest address first, so a steady consumer walks
+ * upwards, and a plan runs ahead of him as read-ahead does in the kernel: a window behind the last
+ * grant is committed, one job at a time so that needed chunks go between; a grant in the window's
+ * second half plans the next one, twice as large, up to WINDOW_BYTES_MAX. A grant elsewhere starts
+ * again with one chunk. commit_all() is the same plan over everything, with more jobs at once.
  *
  * Memory is asked for before it is taken: a job first looks whether the host, the node and the
  * cgroup have as much to give, and leaves a margin for the jobs beside it. The kernel would not
  * refuse; it would kill somebody.
  *
+ * The records are made for all that the segment has room for, so that a zone can grow; a size that
+ * ends amid a chunk commits that chunk whole. Chunks that leave the zone are forgotten one by one,
+ * and committed anew when they come back.
+ *
  * Invariants: in_flight[c] is set exactly while a job that covers c has not been reaped; a chunk
- * with its bit in `committed` is never in flight; nr_committed counts the bits.
+ * with its bit in `committed` is never in flight; nr_committed counts the bits; nr_whole is the
+ * first without.
  */
 
 #include "service/commit.h"
@@ -112,16 +117,22 @@ static uint64_t bytes_of(const struct commit *commit, uint32_t first, uint32_t e
 {
 	uint64_t end_byte = end * commit->chunk_bytes;
 
-	if (end_byte > commit->segment->size_bytes)
-		end_byte = commit->segment->size_bytes;
+	if (end_byte > commit->segment->capacity_bytes)
+		end_byte = commit->segment->capacity_bytes;
 	return end_byte - first * commit->chunk_bytes;
 }
 
-int commit_init(struct commit *commit, const struct segment *segment, struct worker_pool *workers)
+static uint32_t chunks_of_size(const struct commit *commit, uint64_t size_bytes)
+{
+	return (uint32_t)((size_bytes + commit->chunk_bytes - 1) / commit->chunk_bytes);
+}
+
+int commit_init(struct commit *commit, const struct segment *segment, uint64_t size_bytes,
+		struct worker_pool *workers)
 {
 	uint64_t chunk_bytes =
 		segment->page_bytes > CHUNK_BYTES_MIN ? segment->page_bytes : CHUNK_BYTES_MIN;
-	uint32_t nr_chunks = (uint32_t)((segment->size_bytes + chunk_bytes - 1) / chunk_bytes);
+	uint32_t nr_chunks = (uint32_t)((segment->capacity_bytes + chunk_bytes - 1) / chunk_bytes);
 
 	*commit = (struct commit){
 		.segment = segment,
@@ -131,12 +142,30 @@ int commit_init(struct commit *commit, const struct segment *segment, struct wor
 		.plan.nr_jobs_max = 1,
 		.mark = UINT32_MAX,
 		.committed = calloc((nr_chunks + 63) / 64, sizeof(*commit->committed)),
+		.given_back = calloc((nr_chunks + 63) / 64, sizeof(*commit->given_back)),
 		.in_flight = calloc(nr_chunks, sizeof(*commit->in_flight)),
 	};
-	if (commit->committed && commit->in_flight)
-		return 0;
-	commit_deinit(commit);
-	return -ENOMEM;
+	if (!commit->committed || !commit->given_back || !commit->in_flight) {
+		commit_deinit(commit);
+		return -ENOMEM;
+	}
+	commit_set_size(commit, size_bytes);
+	return 0;
+}
+
+void commit_expect(struct commit *commit, uint64_t size_bytes)
+{
+	uint32_t end = chunks_of_size(commit, size_bytes);
+
+	for (uint32_t chunk = commit->nr_used; chunk < end; chunk++)
+		commit->given_back[chunk / 64] &= ~(UINT64_C(1) << (chunk % 64));
+}
+
+void commit_set_size(struct commit *commit, uint64_t size_bytes)
+{
+	commit->nr_used = chunks_of_size(commit, size_bytes);
+	if (!commit->all.done)
+		commit->plan.end = min_u32(commit->plan.end, commit->nr_used);
 }
 
 static void job_free(struct commit_job *job)
@@ -160,8 +189,10 @@ void commit_deinit(struct commit *commit)
 			job_free(job);
 	}
 	free(commit->in_flight);
+	free(commit->given_back);
 	free(commit->committed);
 	commit->in_flight = NULL;
+	commit->given_back = NULL;
 	commit->committed = NULL;
 	commit->nr_chunks = 0;
 }
@@ -195,7 +226,7 @@ static void report_failure(struct commit *commit, int error)
 			    " MiB are committed, and grants from the rest fail",
 			    commit->segment->name, strerror(-error),
 			    commit_committed_bytes(commit) / MIB,
-			    commit->segment->size_bytes / MIB);
+			    bytes_of(commit, 0, commit->nr_used) / MIB);
 	commit->short_of_memory = error != 0;
 }
 
@@ -208,6 +239,12 @@ static void tell_waiter(const struct commit *commit, const struct commit_waiter 
 			wait->error = error;
 	if (--wait->nr_pending == 0)
 		wait->done(wait);
+}
+
+static void advance_whole(struct commit *commit)
+{
+	while (commit->nr_whole < commit->nr_chunks && is_committed(commit, commit->nr_whole))
+		commit->nr_whole++;
 }
 
 static void continue_plan(struct commit *commit);
@@ -223,6 +260,7 @@ static void finish_job(struct worker_job *worker_job)
 	for (uint32_t chunk = job->first; chunk < job->first + job->nr_done; chunk++)
 		commit->committed[chunk / 64] |= UINT64_C(1) << (chunk % 64);
 	commit->nr_committed += job->nr_done;
+	advance_whole(commit);
 	commit->nr_jobs--;
 	report_failure(commit, job->error);
 	if (job->is_planned)
@@ -297,19 +335,16 @@ static void plan_ahead(struct commit *commit, uint32_t next, uint32_t from)
 		return;
 	commit->window = min_u32(max_u32(1, 2 * commit->window), window_max);
 	commit->plan.next = next;
-	commit->plan.end = min_u32(from + commit->window, commit->nr_chunks);
+	commit->plan.end = min_u32(from + commit->window, commit->nr_used);
 	commit->mark = from + commit->window / 2;
 	continue_plan(commit);
 }
 
 bool commit_is_ready(struct commit *commit, uint32_t pfn, uint32_t nr_pages)
 {
-	uint32_t chunk, last;
+	uint32_t last = chunk_of(commit, (uint64_t)pfn + nr_pages - 1);
+	uint32_t chunk = max_u32(chunk_of(commit, pfn), commit->nr_whole);
 
-	if (commit->nr_committed == commit->nr_chunks)
-		return true;
-	chunk = chunk_of(commit, pfn);
-	last = chunk_of(commit, (uint64_t)pfn + nr_pages - 1);
 	while (chunk <= last && is_committed(commit, chunk))
 		chunk++;
 	if (chunk <= last)
@@ -384,13 +419,13 @@ static void finish_all(struct commit *commit)
 	void (*done)(int, void *) = all->done;
 	int error = all->error;
 
-	if (!error && commit->nr_committed < commit->nr_chunks)
+	if (!error && commit->nr_whole < all->nr_chunks)
 		error = -ENOMEM;
 	if (error)
 		log_error("%s: only %" PRIu64 " of %" PRIu64 " MiB could be committed: %s: make "
 			  "size smaller, free memory, or set commit = grant",
 			  commit->segment->name, commit_committed_bytes(commit) / MIB,
-			  commit->segment->size_bytes / MIB, strerror(-error));
+			  bytes_of(commit, 0, all->nr_chunks) / MIB, strerror(-error));
 	commit->plan.nr_jobs_max = 1;
 	all->done = NULL;
 	done(error, all->data);
@@ -399,7 +434,7 @@ static void finish_all(struct commit *commit)
 static void log_progress(struct commit *commit)
 {
 	struct commit_all *all = &commit->all;
-	unsigned percent = (unsigned)(UINT64_C(100) * commit->nr_committed / commit->nr_chunks);
+	unsigned percent = (unsigned)(UINT64_C(100) * commit->nr_whole / all->nr_chunks);
 	uint64_t now = now_ms();
 
 	if (percent < all->logged_percent + PROGRESS_PERCENT && now < all->logged_ms + PROGRESS_MS)
@@ -407,7 +442,7 @@ static void log_progress(struct commit *commit)
 	all->logged_percent = percent;
 	all->logged_ms = now;
 	log_info("%s: %u %% of %" PRIu64 " MiB committed", commit->segment->name, percent,
-		 commit->segment->size_bytes / MIB);
+		 bytes_of(commit, 0, all->nr_chunks) / MIB);
 	notify_status("Committing memory: %s %u %%", commit->segment->name, percent);
 	notify_extend_timeout(PROGRESS_PATIENCE_MS);
 }
@@ -431,12 +466,13 @@ static void run_check(struct worker_job *job)
 {
 	struct commit *commit = commit_of_check(job);
 	const struct segment *segment = commit->segment;
+	uint64_t wanted = bytes_of(commit, 0, commit->all.nr_chunks);
 	uint64_t backed = segment_backed_bytes(segment);
 	uint64_t need, available;
 
-	if (is_huge(commit) || backed >= segment->size_bytes)
+	if (is_huge(commit) || backed >= wanted)
 		return;
-	need = segment->size_bytes - backed + MARGIN_BYTES;
+	need = wanted - backed + MARGIN_BYTES;
 	available = hostmem_available_bytes(segment->host_node);
 	if (available >= need)
 		return;
@@ -452,22 +488,63 @@ static void finish_check(struct worker_job *job)
 
 	commit->all.error = commit->all.check_error;
 	commit->plan.next = 0;
-	commit->plan.end = commit->all.error ? 0 : commit->nr_chunks;
+	commit->plan.end = commit->all.error ? 0 : commit->all.nr_chunks;
 	commit->plan.nr_jobs_max = ALL_JOBS_MAX;
 	continue_plan(commit);
 	continue_all(commit);
 }
 
-void commit_all(struct commit *commit, void (*done)(int error, void *data), void *data)
+void commit_all(struct commit *commit, uint64_t size_bytes, void (*done)(int error, void *data),
+		void *data)
 {
 	assert(!commit->all.done);
 	commit->all = (struct commit_all){
+		.nr_chunks = chunks_of_size(commit, size_bytes),
 		.check = { .run = run_check, .done = finish_check },
 		.done = done,
 		.data = data,
 		.logged_ms = now_ms(),
 	};
 	worker_pool_submit(commit->workers, &commit->all.check);
+}
+
+/* Giving back. */
+
+static bool is_given_back(const struct commit *commit, uint32_t chunk)
+{
+	return commit->given_back[chunk / 64] >> (chunk % 64) & 1;
+}
+
+static void give_back(struct commit *commit, uint32_t chunk)
+{
+	commit->nr_committed -= is_committed(commit, chunk);
+	commit->committed[chunk / 64] &= ~(UINT64_C(1) << (chunk % 64));
+	commit->given_back[chunk / 64] |= UINT64_C(1) << (chunk % 64);
+	commit->nr_whole = min_u32(commit->nr_whole, chunk);
+}
+
+int commit_forget(struct commit *commit, uint32_t pfn, uint32_t nr_pages, uint32_t *ret_pfn,
+		  uint32_t *ret_nr_pages)
+{
+	uint32_t chunk_pages = (uint32_t)(commit->chunk_bytes / PAGE_BYTES);
+	uint64_t end_pfn = (uint64_t)pfn + nr_pages;
+	uint32_t first = (uint32_t)(((uint64_t)pfn + chunk_pages - 1) / chunk_pages);
+	uint32_t end = (uint32_t)(end_pfn / chunk_pages), chunk;
+
+	if (end_pfn * PAGE_BYTES == commit->segment->capacity_bytes)
+		end = commit->nr_chunks; /* also when it is short */
+	while (first < end && is_given_back(commit, first))
+		first++;
+	if (first < end && commit->in_flight[first])
+		return -EAGAIN;
+	for (chunk = first; chunk < end && !is_given_back(commit, chunk); chunk++) {
+		if (commit->in_flight[chunk])
+			break;
+		give_back(commit, chunk);
+	}
+	*ret_pfn = first * chunk_pages;
+	*ret_nr_pages = first < chunk ? (uint32_t)(bytes_of(commit, first, chunk) / PAGE_BYTES) : 0;
+	return 0;
 }
 
 uint64_t commit_committed_bytes(const struct commit *commit)

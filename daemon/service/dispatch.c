@@ -33,6 +33,9 @@ static const dispatch_fn dispatch_table[MESSAGE_NR_TYPES] = {
 	[MESSAGE_LIST_CLIENTS] = handler_list_clients,
 	[MESSAGE_LIST_BLOCKS] = handler_list_blocks,
 	[MESSAGE_CHECK] = handler_check,
+	[MESSAGE_RELOAD] = handler_reload,
+	[MESSAGE_LIST_LIMITS] = handler_list_limits,
+	[MESSAGE_PLAN_CONTIGUOUS] = handler_plan_contiguous,
 };
 
 static enum dispatch_result dispatch_refuse(struct message *reply, enum message_status status,

@@ -84,7 +84,7 @@ struct block_walk {
 static bool handler_walk_zone(struct block_walk *walk, const struct pools_pool *pool)
 {
 	const struct pools_zone *zone = &pool->zones[walk->zone];
-	uint32_t nr_pages = zone_nr_pages(zone->zone);
+	uint32_t nr_pages = zone_capacity(zone->zone);
 
 	if (walk->slot >= 0 && zone_held_pages(zone->zone, (unsigned)walk->slot) == 0)
 		return true;

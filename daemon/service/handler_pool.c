@@ -100,6 +100,7 @@ static int handler_open_segments(struct call *call, const struct pools_pool *poo
 		segments[i] = (struct message_segment){
 			.node = backing_node(backing),
 			.size_bytes = backing_size_bytes(backing),
+			.capacity_bytes = backing_capacity_bytes(backing),
 			.page_bytes = backing_page_bytes(backing),
 		};
 	}

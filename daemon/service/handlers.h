@@ -9,7 +9,6 @@
 #include "service/dispatch.h"
 
 struct message_placement;
-struct pool_placement;
 struct pools_pool;
 
 enum dispatch_result handler_hello(struct call *call, const struct message *request,
@@ -38,12 +37,22 @@ enum dispatch_result handler_list_clients(struct call *call, const struct messag
 					  struct message *reply);
 enum dispatch_result handler_list_blocks(struct call *call, const struct message *request,
 					 struct message *reply);
+enum dispatch_result handler_list_limits(struct call *call, const struct message *request,
+					 struct message *reply);
+enum dispatch_result handler_reload(struct call *call, const struct message *request,
+				    struct message *reply);
 enum dispatch_result handler_check(struct call *call, const struct message *request,
 				   struct message *reply);
+enum dispatch_result handler_plan_contiguous(struct call *call, const struct message *request,
+					     struct message *reply);
 
 /* Makes *reply a refusal with a text for people. Returns DISPATCH_REPLY. */
 enum dispatch_result handler_refuse(struct call *call, struct message *reply, unsigned status,
 				    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* The same, for limits of a pool that quota_refuse() has found to stand in the way; not 0. */
+enum dispatch_result handler_refuse_limits(struct call *call, const struct pools_pool *pool,
+					   uint64_t limits, struct message *reply);
 
 /*
  * A pool as a connection names it: its index, and whether it was opened for reading only. So one

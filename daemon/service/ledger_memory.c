@@ -8,10 +8,11 @@
  * through /proc nor a mistake of ours can change what it is. F_SEAL_FUTURE_WRITE is not used: the
  * next daemon has to write.
  *
- * A ledger is backed as a whole when it is made. A word a page of the segment and a block every so
- * many pages means that a batch of large blocks stores each of its words in a page of its own:
- * faults of several microseconds each, in the loop, and SIGBUS where memory is out. It is a
- * thousandth of the segment. The index needs no such care: making it writes all of it.
+ * A ledger has room for what its zone may grow to, and what is in use of it is backed beforehand. A
+ * word a page of the segment and a block every so many pages means that a batch of large blocks
+ * stores each of its words in a page of its own: faults of several microseconds each, in the loop,
+ * and SIGBUS where memory is out. It is a thousandth of the segment. The index needs no such care:
+ * bringing pages into use writes all of it.
  */
 
 #include "service/ledger_memory.h"
@@ -36,35 +37,36 @@ static int ledger_memfd_new(const char *name, size_t size_bytes)
 	return fd;
 }
 
-static int ledger_map(int fd, size_t size_bytes, void **ret)
+int ledger_memory_back(const struct ledger_memory *ledger, size_t backed_bytes)
 {
-	void *memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (memory == MAP_FAILED)
-		return -errno;
+	int failed;
 
-	if (madvise(memory, size_bytes, MADV_POPULATE_WRITE) < 0) {
-		int error = errno == EFAULT ? -ENOMEM : -errno;
-		munmap(memory, size_bytes);
-		return error;
-	}
-	*ret = memory;
-	return 0;
+	do
+		failed = madvise(ledger->memory, backed_bytes, MADV_POPULATE_WRITE);
+	while (failed && (errno == EINTR || errno == EAGAIN));
+	if (!failed)
+		return 0;
+	return errno == EFAULT ? -ENOMEM : -errno;
 }
 
-int ledger_memory_init(struct ledger_memory *ledger, const char *name, size_t size_bytes)
+int ledger_memory_init(struct ledger_memory *ledger, const char *name, size_t size_bytes,
+		       size_t backed_bytes)
 {
-	void *memory = NULL;
+	struct ledger_memory made = { .size_bytes = size_bytes };
 
-	int fd = ledger_memfd_new(name, size_bytes);
-	if (fd < 0)
-		return fd;
+	made.fd = ledger_memfd_new(name, size_bytes);
+	if (made.fd < 0)
+		return made.fd;
 
-	int error = ledger_map(fd, size_bytes, &memory);
+	made.memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, made.fd, 0);
+	int error = made.memory == MAP_FAILED ? -errno : ledger_memory_back(&made, backed_bytes);
 	if (error < 0) {
-		close(fd);
+		if (made.memory == MAP_FAILED)
+			made.memory = NULL;
+		ledger_memory_deinit(&made);
 		return error;
 	}
-	*ledger = (struct ledger_memory){ .memory = memory, .size_bytes = size_bytes, .fd = fd };
+	*ledger = made;
 	return 0;
 }
 

@@ -14,12 +14,23 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <systemd/sd-daemon.h>
+#include <time.h>
 
 #define NOTIFY_STATUS_BYTES_MAX 256u
 
 void notify_ready(void)
 {
 	sd_notify(0, "READY=1");
+}
+
+/* The time lets the manager tell this reload from an earlier one. */
+void notify_reloading(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+		   (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
 }
 
 void notify_stopping(void)

@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 void notify_ready(void);
+/* Until notify_ready(). */
+void notify_reloading(void);
 void notify_stopping(void);
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Start-up takes longer: do not give up on us for this long. */

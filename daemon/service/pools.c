@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The daemon's pools.
+ * The daemon's pools: for each a zone on each of its nodes, and nothing is shared between pools.
  *
- * A zone is three memories and the core's zone over them: the segment that clients map, the ledger
- * that says who owns what of it, and the index that is derived from the ledger. They are made
- * together and go together; nothing is shared between pools.
- *
- * Sizes are settled here: what the configuration gives as a part of a node becomes bytes, rounded
- * down to whole pages of the segment. So are distances: a request names a node of the host, and
- * that may have no memory, or none in this pool; then the nearest zone takes its place.
+ * Distances are settled here: a request names a node of the host, and that may have no memory, or
+ * none in this pool; then the nearest zone takes its place.
  */
 
 #include "service/pools.h"
@@ -23,59 +18,17 @@
 #include "proto/message.h"
 #include "service/backing.h"
 #include "service/log.h"
+#include "service/sizing.h"
 #include "service/topology.h"
 
-#define POOLS_MEMFD_NAME_BYTES 128u
 #define POOLS_GIB 1073741824.0
-
-static uint64_t pools_resolve_size(const struct service_size *size, uint64_t whole_bytes)
-{
-	if (!size->permyriad)
-		return size->bytes;
-	return whole_bytes / 10000 * size->permyriad +
-	       whole_bytes % 10000 * size->permyriad / 10000;
-}
-
-static int pools_zone_size(const struct service_pool_config *config, unsigned node,
-			   uint64_t node_bytes, uint64_t *ret_bytes)
-{
-	uint64_t size_bytes = pools_resolve_size(&config->size, node_bytes);
-
-	size_bytes -= size_bytes % config->page_bytes;
-	if (size_bytes == 0) {
-		log_error("pool '%s': its size on node %u is below one page of %" PRIu64
-			  " KiB: give it a larger size",
-			  config->name, node, config->page_bytes >> 10);
-		return -EINVAL;
-	}
-	if (size_bytes >> PAGE_SHIFT > ZONE_PAGES_MAX) {
-		log_error("pool '%s': %" PRIu64 " GiB on node %u is above the largest zone, %u GiB",
-			  config->name, size_bytes >> 30, node,
-			  (unsigned)(ZONE_PAGES_MAX >> (30 - PAGE_SHIFT)));
-		return -EINVAL;
-	}
-	*ret_bytes = size_bytes;
-	return 0;
-}
-
-/* Invented nodes share the host's memory, so there it is the whole that a zone may take. */
-static uint64_t pools_node_bytes(const struct topology *topology, unsigned position)
-{
-	uint64_t whole_bytes = 0;
-
-	if (topology->nodes[position].host_node >= 0)
-		return topology->nodes[position].mem_bytes;
-	for (unsigned i = 0; i < topology->nr_nodes; i++)
-		whole_bytes += topology->nodes[i].mem_bytes;
-	return whole_bytes;
-}
 
 /* With commit = start the start itself fails. */
 static void pools_warn_of_size(const struct service_pool_config *config,
 			       const struct topology *topology, unsigned position,
 			       uint64_t size_bytes)
 {
-	uint64_t node_bytes = pools_node_bytes(topology, position);
+	uint64_t node_bytes = sizing_node_bytes(topology, position);
 
 	if (config->commit == SERVICE_COMMIT_START || size_bytes <= node_bytes)
 		return;
@@ -86,81 +39,36 @@ static void pools_warn_of_size(const struct service_pool_config *config,
 							   : "grants will fail");
 }
 
-/* The core's zone with its two memories. */
-static int pools_zone_init_core(struct pools_zone *zone, const struct service_pool_config *config,
-				const struct zone_config *zone_config)
-{
-	char name[POOLS_MEMFD_NAME_BYTES];
-
-	snprintf(name, sizeof(name), "pagepool-ledger:%s:%s", config->name, zone->name);
-	int error = ledger_memory_init(&zone->ledger, name, zone_ledger_bytes(zone_config));
-	if (error < 0)
-		return error;
-
-	zone->index_bytes = zone_index_bytes(zone_config);
-	zone->index = index_memory_new(zone->index_bytes);
-	zone->zone = calloc(1, sizeof(*zone->zone));
-	if (!zone->index || !zone->zone)
-		return -ENOMEM;
-	return zone_init(zone->zone, zone_config, zone->ledger.memory, zone->index);
-}
-
-static int pools_zone_init_backing(struct pools_zone *zone,
-				   const struct service_pool_config *config, unsigned node,
-				   int host_node, uint64_t size_bytes, struct worker_pool *workers)
-{
-	char name[POOLS_MEMFD_NAME_BYTES];
-
-	snprintf(name, sizeof(name), "pagepool:%s:%s", config->name, zone->name);
-	const struct backing_config backing_config = {
-		.name = name,
-		.node = node,
-		.host_node = host_node,
-		.size_bytes = size_bytes,
-		.page_bytes = config->page_bytes,
-		.commit = config->commit,
-		.scrub = config->scrub,
-	};
-	return backing_new(&backing_config, workers, &zone->backing);
-}
-
 static int pools_add_zone(struct pools_pool *pool, const struct topology *topology,
 			  unsigned position, struct worker_pool *workers, unsigned nr_slots)
 {
 	const struct service_pool_config *config = pool->config;
-	struct pools_zone *zone = &pool->zones[pool->nr_zones];
-	unsigned node = topology->nodes[position].node;
-	uint64_t size_bytes;
-
-	int error = pools_zone_size(config, node, topology->nodes[position].mem_bytes, &size_bytes);
-	if (error < 0)
-		return error;
-	pools_warn_of_size(config, topology, position, size_bytes);
-
-	const struct zone_config zone_config = {
+	const struct pools_zone_place place = {
 		.index = pool->nr_zones,
-		.nr_pages = (uint32_t)(size_bytes >> PAGE_SHIFT),
-		.max_order = config->max_order,
-		.nr_slots = nr_slots,
+		.node = topology->nodes[position].node,
+		.host_node = topology->nodes[position].host_node,
 	};
-	zone->ledger = LEDGER_MEMORY_NULL;
-	snprintf(zone->name, sizeof(zone->name), "node%u", node);
-	pool->nr_zones++; /* from here on pools_deinit() takes it down */
+	struct pools_zone *zone = &pool->zones[pool->nr_zones];
+	char why[SIZING_WHY_BYTES];
+	struct sizing sizing;
 
-	zone->min_bytes = pools_resolve_size(&config->watermark_min, size_bytes);
-	zone->low_bytes = pools_resolve_size(&config->watermark_low, size_bytes);
-	zone->high_bytes = pools_resolve_size(&config->watermark_high, size_bytes);
-
-	error = pools_zone_init_core(zone, config, &zone_config);
+	int error = sizing_resolve(config, topology, position, &sizing, why);
 	if (error < 0) {
-		log_error("pool '%s': no memory for the ledger of %s (%zu KiB): %s", config->name,
-			  zone->name, zone_ledger_bytes(&zone_config) >> 10, strerror(-error));
+		log_error("pool '%s': %s", config->name, why);
 		return error;
 	}
-	if (zone_max_order(zone->zone) > pool->max_order)
-		pool->max_order = zone_max_order(zone->zone);
-	return pools_zone_init_backing(zone, config, node, topology->nodes[position].host_node,
-				       size_bytes, workers);
+	pools_warn_of_size(config, topology, position, sizing.size_bytes);
+
+	pool->nr_zones++; /* from here on pools_deinit() takes it down */
+	return pools_zone_init(zone, config, &place, &sizing, nr_slots, workers);
+}
+
+void pools_update_max_order(struct pools_pool *pool)
+{
+	pool->max_order = 0;
+	for (unsigned i = 0; i < pool->nr_zones; i++)
+		if (zone_max_order(pool->zones[i].zone) > pool->max_order)
+			pool->max_order = zone_max_order(pool->zones[i].zone);
 }
 
 static int pools_check_nodes(const struct service_pool_config *config,
@@ -207,7 +115,7 @@ static int pools_link_zones(struct pools_pool *pool, const struct topology *topo
 	struct zone *zones[POOL_ZONES_MAX];
 
 	for (unsigned i = 0; i < pool->nr_zones; i++) {
-		zones[i] = pool->zones[i].zone;
+		zones[i] = pool->zones[i].damage[0] ? NULL : pool->zones[i].zone;
 		for (unsigned j = 0; j < pool->nr_zones; j++)
 			distances[i * pool->nr_zones + j] = pools_distance(
 				topology, backing_node(pool->zones[i].backing), &pool->zones[j]);
@@ -232,6 +140,7 @@ static int pools_pool_init(struct pools_pool *pool, const struct service_pool_co
 		if (error < 0)
 			return error;
 	}
+	pools_update_max_order(pool);
 	return pools_link_zones(pool, topology);
 }
 
@@ -254,14 +163,6 @@ int pools_init(struct pools *pools, const struct service_config *config,
 	return 0;
 }
 
-static void pools_zone_deinit(struct pools_zone *zone)
-{
-	zone->backing = backing_free(zone->backing);
-	free(zone->zone);
-	zone->index = index_memory_free(zone->index, zone->index_bytes);
-	ledger_memory_deinit(&zone->ledger);
-}
-
 void pools_deinit(struct pools *pools)
 {
 	for (unsigned i = 0; i < pools->nr_pools; i++)
@@ -277,6 +178,13 @@ struct pools_pool *pools_find(const struct pools *pools, const char *name)
 		if (strcmp(pools->pools[i].config->name, name) == 0)
 			return &pools->pools[i];
 	return NULL;
+}
+
+void pools_decay(const struct pools *pools)
+{
+	for (unsigned i = 0; i < pools->nr_pools; i++)
+		for (unsigned j = 0; j < pools->pools[i].nr_zones; j++)
+			zone_decay(pools->pools[i].zones[j].zone);
 }
 
 unsigned pools_count_zones(const struct pools *pools)
@@ -307,63 +215,46 @@ uint64_t pools_size_bytes(const struct pools *pools)
 	return size_bytes;
 }
 
-static enum message_pressure pools_zone_pressure(const struct pools_zone *zone, uint64_t free_bytes)
-{
-	if (free_bytes < zone->min_bytes)
-		return MESSAGE_PRESSURE_MIN;
-	return free_bytes < zone->low_bytes ? MESSAGE_PRESSURE_LOW : MESSAGE_PRESSURE_NONE;
-}
-
-static void pools_fill_zone_info(const struct pools_pool *pool, unsigned index,
-				 struct message_zone_info *info)
-{
-	const struct pools_zone *zone = &pool->zones[index];
-	const struct pool_zone_counters *placed = &pool->core.counters[index];
-	const struct zone_counters *counters = zone_counters(zone->zone);
-	uint64_t free_bytes = (uint64_t)zone_nr_free(zone->zone) << PAGE_SHIFT;
-
-	struct message_zone_info numbers = {
-		.name = zone->name,
-		.node = backing_node(zone->backing),
-		.size_bytes = backing_size_bytes(zone->backing),
-		.free_bytes = free_bytes,
-		.committed_bytes = backing_committed_bytes(zone->backing),
-		.hole_bytes = (uint64_t)zone_nr_holes(zone->zone) << PAGE_SHIFT,
-		.page_bytes = backing_page_bytes(zone->backing),
-		.min_bytes = zone->min_bytes,
-		.low_bytes = zone->low_bytes,
-		.high_bytes = zone->high_bytes,
-		.pressure = pools_zone_pressure(zone, free_bytes),
-		.allocs = counters->allocs,
-		.frees = counters->frees,
-		.failures = counters->failures,
-		.hit = placed->hit,
-		.miss = placed->miss,
-		.foreign = placed->foreign,
-	};
-	memcpy(numbers.free_blocks, info->free_blocks, sizeof(numbers.free_blocks));
-	*info = numbers;
-}
-
 bool pools_describe_zone(const struct pools_pool *pool, unsigned index, uint32_t max_pages,
-			 uint32_t *cursor, struct message_zone_info *info)
+			 uint32_t *cursor, struct zone_counts *counts,
+			 struct message_zone_info *info)
 {
+	const struct pool_zone_counters *placed = &pool->core.counters[index];
+	struct zone *zone = pool->core.zones[index];
+
 	_Static_assert(MESSAGE_NR_ORDERS == PAGE_NR_ORDERS, "the protocol tells all orders");
-	if (!zone_count_free(pool->zones[index].zone, max_pages, cursor, info->free_blocks))
+	if (zone && !zone_count_free(zone, max_pages, cursor, counts))
 		return false;
-	pools_fill_zone_info(pool, index, info);
+	*info = (struct message_zone_info){ 0 };
+	if (zone)
+		memcpy(info->free_blocks, counts->free_blocks, sizeof(info->free_blocks));
+	pools_zone_describe(&pool->zones[index], info);
+	info->hit = placed->hit;
+	info->miss = placed->miss;
+	info->foreign = placed->foreign;
+	info->interleave = placed->interleave;
+	info->local = placed->local;
+	info->other = placed->other;
 	return true;
 }
 
 void pools_describe(const struct pools_pool *pool, unsigned slot,
-		    const struct message_zone_info *zones, struct message_pool_info *ret)
+		    const struct message_zone_info *zones, struct message_policy_info *policies,
+		    struct message_pool_info *ret)
 {
+	for (unsigned i = 0; i < POOL_NR_POLICIES; i++)
+		policies[i] = (struct message_policy_info){
+			.granted = pool->core.policies[i].granted,
+			.failed = pool->core.policies[i].failed,
+		};
 	*ret = (struct message_pool_info){
 		.name = pool->config->name,
 		.held_bytes = pool_held_pages(&pool->core, slot) << PAGE_SHIFT,
 		.max_order = pool->max_order,
 		.zones = zones,
 		.nr_zones = pool->nr_zones,
+		.policies = policies,
+		.nr_policies = POOL_NR_POLICIES,
 	};
 	for (unsigned i = 0; i < pool->nr_zones; i++) {
 		ret->size_bytes += zones[i].size_bytes;

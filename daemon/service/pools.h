@@ -10,24 +10,15 @@
 #include <stdint.h>
 
 #include "core/pool.h"
-#include "service/ledger_memory.h"
+#include "service/pools_zone.h"
 #include "service/service.h"
 
-struct backing;
+struct message_policy_info;
 struct message_pool_info;
 struct message_zone_info;
 struct topology;
+struct zone_counts;
 struct worker_pool;
-
-struct pools_zone {
-	struct zone *zone;       /* owned, as all below */
-	struct backing *backing; /* the pages */
-	struct ledger_memory ledger;
-	void *index;
-	size_t index_bytes;
-	char name[16]; /* "node0" */
-	uint64_t min_bytes, low_bytes, high_bytes;
-};
 
 struct pools_pool {
 	const struct service_pool_config *config; /* borrowed */
@@ -59,14 +50,26 @@ struct pools_pool *pools_find(const struct pools *pools, const char *name);
 uint64_t pools_held_pages(const struct pools *pools, unsigned slot);
 uint64_t pools_size_bytes(const struct pools *pools);
 
+/* After a zone's size has changed. */
+void pools_update_max_order(struct pools_pool *pool);
+
+/* Once a second: what raises watermarks for a while wears off. */
+void pools_decay(const struct pools *pools);
+
 unsigned pools_count_zones(const struct pools *pools);
 
 /*
- * What the protocol says of a zone, in as many calls as zone_count_free() takes with this max_pages
- * and cursor. Strings are borrowed. True when *info is whole.
+ * What the protocol says of a zone, but for its groups, in as many calls as zone_count_free() takes
+ * with this max_pages, cursor and counts. Strings are borrowed. True when *info is whole, and
+ * *counts too. Of a zone that is out of use nothing is counted.
  */
 bool pools_describe_zone(const struct pools_pool *pool, unsigned zone, uint32_t max_pages,
-			 uint32_t *cursor, struct message_zone_info *info);
-/* The same of a pool, from its zones, which are borrowed; held_bytes are those of `slot`. */
+			 uint32_t *cursor, struct zone_counts *counts,
+			 struct message_zone_info *info);
+/*
+ * The same of a pool, from its zones, which are borrowed, as `policies` is: room for
+ * POOL_NR_POLICIES. held_bytes are those of `slot`.
+ */
 void pools_describe(const struct pools_pool *pool, unsigned slot,
-		    const struct message_zone_info *zones, struct message_pool_info *ret);
+		    const struct message_zone_info *zones, struct message_policy_info *policies,
+		    struct message_pool_info *ret);

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/pool.h"
 #include "core/zone.h"
 #include "service/client.h"
 #include "service/loop.h"
@@ -26,17 +27,17 @@
 /* Full of single pages, each freed at 10 to 20 ns, a slice takes a third of a millisecond. */
 #define REAPER_SLICE_PAGES (16u * 1024u)
 
-/* The next zone in which the client holds something, from where its sweep stands; or NULL. */
-static struct zone *reaper_next_zone(const struct reaper *reaper, struct client *client)
+/* Moves the sweep on to the next zone in which the client holds something; its pool, or NULL. */
+static struct pool *reaper_find_zone(const struct reaper *reaper, struct client *client)
 {
 	for (; client->sweep_pool < reaper->pools->nr_pools; client->sweep_pool++) {
-		const struct pools_pool *pool = &reaper->pools->pools[client->sweep_pool];
+		struct pool *pool = &reaper->pools->pools[client->sweep_pool].core;
 
 		for (; client->sweep_zone < pool->nr_zones; client->sweep_zone++) {
-			struct zone *zone = pool->zones[client->sweep_zone].zone;
+			const struct zone *zone = pool->zones[client->sweep_zone];
 
-			if (zone_held_pages(zone, client->slot))
-				return zone;
+			if (zone && zone_held_pages(zone, client->slot))
+				return pool;
 			client->sweep_pfn = 0;
 		}
 		client->sweep_zone = 0;
@@ -47,13 +48,14 @@ static struct zone *reaper_next_zone(const struct reaper *reaper, struct client 
 /* True when nothing is held any more. */
 static bool reaper_sweep_slice(const struct reaper *reaper, struct client *client)
 {
-	struct zone *zone = reaper_next_zone(reaper, client);
+	struct pool *pool = reaper_find_zone(reaper, client);
 
-	if (zone && zone_release(zone, client->slot, REAPER_SLICE_PAGES, &client->sweep_pfn)) {
+	if (pool && pool_release(pool, client->sweep_zone, client->slot, REAPER_SLICE_PAGES,
+				 &client->sweep_pfn)) {
 		client->sweep_zone++;
 		client->sweep_pfn = 0;
 	}
-	return !reaper_next_zone(reaper, client);
+	return !reaper_find_zone(reaper, client);
 }
 
 static void reaper_on_task(void *data)
@@ -87,7 +89,7 @@ void reaper_add(struct reaper *reaper, struct client *client)
 	client->sweep_pool = 0;
 	client->sweep_zone = 0;
 	client->sweep_pfn = 0;
-	if (!reaper_next_zone(reaper, client)) {
+	if (!reaper_find_zone(reaper, client)) {
 		client_swept(client);
 		return;
 	}

@@ -14,6 +14,7 @@
 
 #include "service/scrub.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -116,4 +117,16 @@ void scrub_finish(struct scrub *scrub, const struct scrub_list *list, uid_t uid)
 		       leaf * LEAF_PAGES < end)
 			scrub->tags[leaf++] = tag_of(uid);
 	}
+}
+
+void scrub_forget(struct scrub *scrub, uint32_t pfn, uint32_t nr_pages)
+{
+	uint32_t end = (pfn + nr_pages + LEAF_PAGES - 1) / LEAF_PAGES;
+
+	assert(pfn % LEAF_PAGES == 0);
+	assert((pfn + nr_pages) % LEAF_PAGES == 0 || pfn + nr_pages == scrub->nr_pages);
+	if (scrub->mode == SERVICE_SCRUB_NEVER)
+		return;
+	for (uint32_t leaf = pfn / LEAF_PAGES; leaf < end; leaf++)
+		scrub->tags[leaf] = TAG_NOBODY;
 }

@@ -43,4 +43,7 @@ int scrub_grant(struct scrub *scrub, uint32_t pfn, uint32_t nr_pages, uid_t uid,
 /* The list has been zeroed for `uid`, and its blocks are still granted to it. */
 void scrub_finish(struct scrub *scrub, const struct scrub_list *list, uid_t uid);
 
+/* These pages, whole leaves but at the zone's end, have no data any more: it went to the host. */
+void scrub_forget(struct scrub *scrub, uint32_t pfn, uint32_t nr_pages);
+
 void scrub_list_deinit(struct scrub_list *list);

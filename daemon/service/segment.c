@@ -2,6 +2,12 @@
 /*
  * The segment: one memfd a zone.
  *
+ * Room. The memfd and all mappings of it have the size that the zone may once grow to, so that
+ * growing needs no new descriptor and no word to clients. Small pages cost nothing before they are
+ * written. Huge pages are promised by a mapping, so ours promises none (MAP_NORESERVE), and what is
+ * in use is reserved by a second mapping that is undone at once: the promise stays with the memfd.
+ * Punching takes it back only with a page that is there, so untouched ones are filled for that.
+ *
  * Trust. A memfd is born with mode 0777: whoever is sent a read-only descriptor could open it again
  * for writing through /proc. So its mode is 0600 before anybody sees it, and it belongs to the
  * daemon's uid. It is sealed against shrinking, growing and further seals; F_SEAL_FUTURE_WRITE is
@@ -15,13 +21,14 @@
  * Never SIGBUS. The daemon does not load or store through the mapping: a client can punch a hole
  * into a segment it may write, and the fault would then kill us if memory is out. Memory is taken
  * with MADV_POPULATE_WRITE and zeros come from process_vm_writev() on ourselves, which give an
- * error instead. Huge pages are reserved by the mapping: too few of them is an error here and now.
+ * error instead. Huge pages are reserved: too few of them is an error here and now.
  *
  * Never the file's lock. write() and fallocate() take the inode's lock, and so does lseek(). A
  * client can do that too, with its own descriptor, and hold the lock for ever: it writes from a
- * page that is never read in. Faults and read() do not take it. A fault does wait while a hole is
- * punched where it happens, and a page may have to come back from swap: both end, but not soon
- * enough for the loop. So once made, a segment is touched by helper threads alone.
+ * page that is never read in. Faults, read() and fstat() do not take it. A fault does wait while a
+ * hole is punched where it happens, and a page may have to come back from swap: both end, but not
+ * soon enough for the loop. So once made, a segment's pages are touched by helper threads alone,
+ * and holes are punched by one that nobody waits for.
  *
  * Page tables are dropped again where pages are small. Otherwise all clients' memory would count
  * as the daemon's own, first of all for the kernel when it looks for somebody to kill, and they
@@ -91,7 +98,7 @@ static int size_and_seal(const struct segment *segment)
 {
 	if (fchmod(segment->fd, 0600) < 0)
 		return -errno;
-	if (ftruncate(segment->fd, (off_t)segment->size_bytes) < 0)
+	if (ftruncate(segment->fd, (off_t)segment->capacity_bytes) < 0)
 		return -errno;
 	if (fcntl(segment->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
 		return -errno;
@@ -100,13 +107,14 @@ static int size_and_seal(const struct segment *segment)
 
 static int map(struct segment *segment)
 {
-	void *base =
-		mmap(NULL, segment->size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd, 0);
+	void *base = mmap(NULL, segment->capacity_bytes, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_NORESERVE, segment->fd, 0);
 
 	if (base == MAP_FAILED)
 		return -errno;
 	segment->base = base;
-	madvise(base, segment->size_bytes, MADV_DONTDUMP); /* clients' data, and too much of it */
+	/* Clients' data, and too much of it. */
+	madvise(base, segment->capacity_bytes, MADV_DONTDUMP);
 	return 0;
 }
 
@@ -122,8 +130,8 @@ static int bind_to_node(const struct segment *segment)
 		return -EINVAL;
 	mask[node / bits] = 1ul << (node % bits);
 	/* The kernel takes one bit less than it is told. */
-	if (mbind(segment->base, segment->size_bytes, MPOL_BIND, mask, SEGMENT_NODE_BITS + 1, 0) ==
-	    0)
+	if (mbind(segment->base, segment->capacity_bytes, MPOL_BIND, mask, SEGMENT_NODE_BITS + 1,
+		  0) == 0)
 		return 0;
 	if (errno != EPERM && errno != ENOSYS)
 		return -errno;
@@ -133,9 +141,9 @@ static int bind_to_node(const struct segment *segment)
 	return 0;
 }
 
-static int check_huge_pages(const struct segment *segment)
+static int check_huge_pages(const struct segment *segment, uint64_t size_bytes)
 {
-	uint64_t nr_needed = segment->size_bytes / segment->page_bytes;
+	uint64_t nr_needed = size_bytes / segment->page_bytes;
 	uint64_t page_mib = segment->page_bytes / MIB;
 	struct hostmem_huge huge;
 	char where[32] = "this host";
@@ -157,39 +165,47 @@ static int check_huge_pages(const struct segment *segment)
 	return -ENOMEM;
 }
 
-int segment_init(struct segment *segment)
+static int make(struct segment *segment)
+{
+	int error;
+
+	segment->fd = create_memfd(segment);
+	if (segment->fd < 0)
+		return -errno;
+	error = size_and_seal(segment);
+	if (!error)
+		error = map(segment);
+	if (!error)
+		error = bind_to_node(segment);
+	return error;
+}
+
+int segment_init(struct segment *segment, uint64_t size_bytes)
 {
 	int error = 0;
 
 	segment->base = NULL;
 	segment->fd = -1;
-	if (is_huge(segment)) {
-		error = check_huge_pages(segment);
-		if (error)
-			return error;
-	}
-	segment->fd = create_memfd(segment);
-	if (segment->fd < 0)
-		error = -errno;
-	if (!error)
-		error = size_and_seal(segment);
-	if (!error)
-		error = map(segment);
-	if (!error)
-		error = bind_to_node(segment);
-	if (error) {
-		log_error("%s: can't make a segment of %" PRIu64 " MiB%s: %s", segment->name,
-			  segment->size_bytes / MIB, is_huge(segment) ? " of huge pages" : "",
-			  strerror(-error));
+	if (is_huge(segment))
+		error = check_huge_pages(segment, size_bytes);
+	if (error)
+		return error;
+	error = make(segment);
+	if (error)
+		log_error("%s: can't make a segment with room for %" PRIu64 " MiB%s: %s",
+			  segment->name, segment->capacity_bytes / MIB,
+			  is_huge(segment) ? " of huge pages" : "", strerror(-error));
+	else
+		error = segment_reserve(segment, 0, size_bytes);
+	if (error)
 		segment_deinit(segment);
-	}
 	return error;
 }
 
 void segment_deinit(struct segment *segment)
 {
 	if (segment->base)
-		munmap(segment->base, segment->size_bytes);
+		munmap(segment->base, segment->capacity_bytes);
 	if (segment->fd >= 0)
 		close(segment->fd);
 	segment->base = NULL;
@@ -290,6 +306,39 @@ int segment_zero_sparse(const struct segment *segment, uint64_t offset, uint64_t
 		size_bytes -= (uint64_t)n;
 	}
 	return 0;
+}
+
+int segment_reserve(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
+{
+	void *promise;
+	int error;
+
+	if (!is_huge(segment) || size_bytes == 0)
+		return 0;
+	promise = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd,
+		       (off_t)offset);
+	if (promise != MAP_FAILED) {
+		munmap(promise, size_bytes);
+		return 0;
+	}
+	error = memory_error(errno);
+	if (check_huge_pages(segment, size_bytes) == 0)
+		log_error("%s: can't reserve %" PRIu64 " MiB of huge pages: %s", segment->name,
+			  size_bytes / MIB, strerror(-error));
+	return error;
+}
+
+int segment_punch(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
+{
+	int failed;
+
+	if (is_huge(segment))
+		segment_commit(segment, offset, size_bytes);
+	do
+		failed = fallocate(segment->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				   (off_t)offset, (off_t)size_bytes);
+	while (failed && errno == EINTR);
+	return failed ? -errno : 0;
 }
 
 int segment_open_fd(const struct segment *segment, bool read_only)

@@ -48,8 +48,9 @@ static void service_on_end(void *data)
 
 static void service_on_hang_up(void *data)
 {
-	(void)data;
-	log_notice("SIGHUP: this version reads its configuration at start only: restart it");
+	struct service *service = data;
+
+	reloader_start(&service->reloader);
 }
 
 static int service_init_loop(struct service *service)
@@ -91,6 +92,15 @@ static void service_raise_limits(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static int service_init_limits(struct service *service)
+{
+	int error =
+		limits_init(&service->limits, &service->pools, service->config, CLIENTS_NR_SLOTS);
+	if (error < 0)
+		log_error("no memory for the limits: %s", strerror(-error));
+	return error;
+}
+
 static int service_init_pools(struct service *service)
 {
 	const struct service_config *config = service->config;
@@ -105,13 +115,26 @@ static int service_init_pools(struct service *service)
 		log_error("can't start helper threads: %s", strerror(-error));
 		return error;
 	}
-	return pools_init(&service->pools, config, &service->topology, service->workers,
-			  CLIENTS_NR_SLOTS);
+	error = pools_init(&service->pools, config, &service->topology, service->workers,
+			   CLIENTS_NR_SLOTS);
+	return error < 0 ? error : service_init_limits(service);
+}
+
+/* A zone has another size. */
+static void service_on_resized(void *data)
+{
+	struct service *service = data;
+
+	limits_apply(&service->limits, service->config, &service->clients);
+	clients_report(&service->clients);
 }
 
 static int service_init_clients(struct service *service)
 {
 	int error = grants_init(&service->grants);
+	if (error == 0)
+		error = resizes_init(&service->resizes, service->loop, &service->pools,
+				     service->workers, service_on_resized, service);
 	if (error == 0)
 		error = checks_init(&service->checks, service->loop, &service->pools);
 	if (error == 0)
@@ -121,9 +144,11 @@ static int service_init_clients(struct service *service)
 	return error;
 }
 
-static int service_init(struct service *service, const struct service_config *config)
+static int service_init(struct service *service, struct service_config *config,
+			const struct service_source *source)
 {
 	service->config = config;
+	reloader_init(&service->reloader, service, source);
 	log_set_level(config->log_level);
 	service_raise_limits();
 
@@ -139,9 +164,12 @@ static void service_deinit(struct service *service)
 {
 	service->listener = listener_free(service->listener);
 	service->workers = worker_pool_free(service->workers);
+	resizes_deinit(&service->resizes);
+	reloader_deinit(&service->reloader);
 	grants_deinit(&service->grants);
 	checks_deinit(&service->checks);
 	clients_deinit(&service->clients);
+	limits_deinit(&service->limits);
 	pools_deinit(&service->pools);
 	loop_signal_free(service->terminate);
 	loop_signal_free(service->interrupt);
@@ -170,8 +198,11 @@ static int service_commit(struct service *service)
 		if (pool->config->commit != SERVICE_COMMIT_START)
 			continue;
 		for (unsigned j = 0; j < pool->nr_zones; j++) {
+			struct backing *backing = pool->zones[j].backing;
+
 			wait.nr_waiting++;
-			backing_commit_all(pool->zones[j].backing, service_on_committed, &wait);
+			backing_commit_all(backing, backing_size_bytes(backing),
+					   service_on_committed, &wait);
 		}
 	}
 	if (wait.nr_waiting == 0)
@@ -181,8 +212,7 @@ static int service_commit(struct service *service)
 	return error < 0 ? error : wait.error;
 }
 
-/* Nobody but this daemon's own user is on any list. */
-static bool service_is_private(const struct service_config *config)
+bool service_is_private(const struct service_config *config)
 {
 	for (size_t i = 0; i < config->nr_pools; i++) {
 		const struct access_list *lists[] = { &config->pools[i].access,
@@ -218,6 +248,7 @@ static int service_listen(struct service *service)
 	}
 	if (config.inherited_fd < 0)
 		config.inherited_fd = -1;
+	service->is_private = config.is_private && config.inherited_fd < 0;
 	return listener_new(service->loop, &config, service_on_connection, service,
 			    &service->listener);
 }
@@ -234,6 +265,7 @@ static int service_serve(struct service *service)
 	service->started_ms = loop_now_ms(service->loop);
 	log_info("listening at %s", listener_path(service->listener));
 	notify_ready();
+	reloader_open(&service->reloader);
 	clients_report(&service->clients);
 
 	error = loop_run(service->loop);
@@ -244,13 +276,13 @@ static int service_serve(struct service *service)
 	return error;
 }
 
-int service_run(const struct service_config *config)
+int service_run(struct service_config *config, const struct service_source *source)
 {
 	struct service *service = calloc(1, sizeof(*service));
 	if (!service)
 		return -ENOMEM;
 
-	int error = service_init(service, config);
+	int error = service_init(service, config, source);
 	if (error == 0)
 		error = service_commit(service);
 	if (error == 0 && !service->is_ending)

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "service/access.h"
 
@@ -28,7 +29,7 @@ enum service_scrub {
 	SERVICE_SCRUB_NEVER
 };
 
-/* An amount of memory: absolute, or a part of the node's (of the zone's, for watermarks). */
+/* An amount of memory: absolute, or a part of a whole. */
 struct service_size {
 	uint64_t bytes;     /* when permyriad is 0 */
 	unsigned permyriad; /* hundredths of a percent, 1 .. 10000 */
@@ -41,9 +42,28 @@ struct service_pool_config {
 	uint64_t nodes;           /* bit a node; UINT64_MAX: all that have memory */
 	uint64_t page_bytes;      /* 4096, 2 MiB, 1 GiB */
 	unsigned max_order;
+	struct service_size contiguous; /* of the zone */
 	struct service_size watermark_min, watermark_low, watermark_high;
 	enum service_commit commit;
 	enum service_scrub scrub;
+};
+
+enum service_limit_kind {
+	SERVICE_LIMIT_USER = 0,
+	SERVICE_LIMIT_GROUP,
+	SERVICE_LIMIT_CLIENT /* by the name that clients give themselves */
+};
+
+#define SERVICE_POOL_LIMITS_MAX 64u
+
+/* What some clients may have of a pool, in cgroup v2's words. Percents are of the whole pool. */
+struct service_limit_config {
+	enum service_limit_kind kind;
+	unsigned id;                           /* uid or gid */
+	char name[SERVICE_NAME_BYTES_MAX + 1]; /* as configured; of a uid or gid its number */
+	char pool[SERVICE_NAME_BYTES_MAX + 1];
+	struct service_size min, low;  /* no bytes: as if not given */
+	struct service_size high, max; /* no bytes: none */
 };
 
 struct service_config {
@@ -52,11 +72,27 @@ struct service_config {
 	int log_level;       /* syslog's */
 	struct service_pool_config *pools;
 	size_t nr_pools;
+	struct service_limit_config
+		*limits; /* up to SERVICE_POOL_LIMITS_MAX a pool; owned likewise */
+	size_t nr_limits;
+};
+
+/* Where the configuration came from, to read it again. */
+struct service_source {
+	/*
+	 * Reads it. What is wrong with it, and what has no effect, goes to `messages` line by line.
+	 * 0, or a negative errno, and then *ret is untouched. Runs on a helper thread.
+	 */
+	int (*load)(struct service_config *ret, FILE *messages, void *data);
+	void (*unload)(struct service_config *config);
+	void *data;
 };
 
 /*
  * Serves until SIGTERM or SIGINT. The socket is an inherited one (LISTEN_FDS) or made at
  * config->socket_path with the folder it lies in, and removed at the end if made. Says READY when
- * all that must be backed is backed. 0, or a negative errno that has been logged with what to do.
+ * all that must be backed is backed. Reads the configuration again at SIGHUP and on request, unless
+ * `source` is NULL, and takes over into *config what changes. 0, or a negative errno that has been
+ * logged with what to do.
  */
-int service_run(const struct service_config *config);
+int service_run(struct service_config *config, const struct service_source *source);

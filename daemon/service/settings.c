@@ -40,7 +40,8 @@ __attribute__((format(printf, 2, 3))) static int bad(char *why, const char *form
 
 /* Values. */
 
-static int parse_size(const char *value, struct service_size *ret, char *why)
+int settings_parse_size(const char *value, struct service_size *ret,
+			char why[SETTINGS_WHY_BYTES_MAX])
 {
 	switch (size_parse(value, ret)) {
 	case 0:
@@ -241,7 +242,7 @@ static int set_size(void *section, const char *value, char *why)
 	char text[SIZE_TEXT_BYTES_MAX];
 	struct service_size size;
 
-	if (parse_size(value, &size, why))
+	if (settings_parse_size(value, &size, why))
 		return SETTINGS_E_BAD;
 	if (!size.permyriad && !size.bytes)
 		return bad(why, "'%s' is nothing: write 512M, 64G or 10%%", value);
@@ -279,12 +280,9 @@ static int set_hugepages(void *section, const char *value, char *why)
 
 static int set_contiguous(void *section, const char *value, char *why)
 {
-	struct service_size size;
+	struct service_pool_config *pool = section;
 
-	(void)section;
-	if (parse_size(value, &size, why))
-		return SETTINGS_E_BAD;
-	return size.bytes || size.permyriad ? SETTINGS_E_NO_EFFECT : 0;
+	return settings_parse_size(value, &pool->contiguous, why);
 }
 
 static int set_max_order(void *section, const char *value, char *why)
@@ -312,7 +310,7 @@ static int set_watermark(void *section, const char *value, char *why)
 	if (sscanf(value, "%63s %63s %63s %1s", words[0], words[1], words[2], more) != 3)
 		return bad(why, "'%s' is not three sizes, min low high: write 1%% 2%% 4%%", value);
 	for (unsigned i = 0; i < 3; i++)
-		if (parse_size(words[i], &sizes[i], why))
+		if (settings_parse_size(words[i], &sizes[i], why))
 			return SETTINGS_E_BAD;
 	if (!is_same_kind(&sizes[0], &sizes[1]) || !is_same_kind(&sizes[1], &sizes[2]))
 		return bad(why, "'%s' mixes sizes and percents: write three of one kind", value);
@@ -404,33 +402,16 @@ int settings_check_pool(const struct service_pool_config *pool, char why[SETTING
 		bad(why, "%s is not a multiple of the page of %s", size, page_size);
 		return SETTINGS_POOL_SIZE;
 	}
+	if (pool->contiguous.bytes > pool->size.bytes) {
+		bad(why, "is larger than the pool's size of %s", size);
+		return SETTINGS_POOL_CONTIGUOUS;
+	}
 	if (pool->watermark_high.bytes > pool->size.bytes) {
 		bad(why, "high is above the pool's size of %s", size);
 		return SETTINGS_POOL_WATERMARK;
 	}
 	return -1;
 }
-
-/* [limit KIND:NAME] */
-
-static int check_limit_pool(void *section, const char *value, char *why)
-{
-	(void)section;
-	return *value ? 0 : bad(why, "the name of a pool is missing");
-}
-
-static int check_limit_size(void *section, const char *value, char *why)
-{
-	struct service_size size;
-
-	(void)section;
-	return parse_size(value, &size, why);
-}
-
-const struct settings_key settings_limit_keys[] = {
-	{ "pool", check_limit_pool }, { "min", check_limit_size }, { "low", check_limit_size },
-	{ "high", check_limit_size }, { "max", check_limit_size }, { NULL, NULL },
-};
 
 int settings_find(const struct settings_key *keys, const char *name)
 {

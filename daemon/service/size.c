@@ -88,6 +88,15 @@ int size_parse(const char *text, struct service_size *ret)
 	return 0;
 }
 
+uint64_t size_resolve(const struct service_size *size, uint64_t whole_bytes)
+{
+	if (!size->permyriad)
+		return size->bytes;
+	/* In two steps, as the product may be too large. */
+	return whole_bytes / PERMYRIAD_MAX * size->permyriad +
+	       whole_bytes % PERMYRIAD_MAX * size->permyriad / PERMYRIAD_MAX;
+}
+
 const char *size_format(const struct service_size *size, char text[SIZE_TEXT_BYTES_MAX])
 {
 	char unit[2] = "";

@@ -66,11 +66,13 @@ static int notify_socket_new(const char *path)
 	return fd;
 }
 
-static void write_config(const struct daemon *daemon, const char *path, const char *daemon_keys,
-			 const char *sections)
+void daemon_configure(const struct daemon *daemon, const char *daemon_keys, const char *sections)
 {
-	FILE *file = fopen(path, "w");
+	char path[128];
+	FILE *file;
 
+	snprintf(path, sizeof(path), "%s/config", daemon->folder);
+	file = fopen(path, "w");
 	assert_non_null(file);
 	fprintf(file, "[daemon]\nsocket = %s\n%s\n%s\n", daemon->socket, daemon_keys, sections);
 	assert_int_equal(fclose(file), 0);
@@ -91,15 +93,12 @@ static void exec_daemon(const struct daemon *daemon, const char *program, const 
 
 static void make_folder(struct daemon *daemon, const char *daemon_keys, const char *sections)
 {
-	char config[128];
-
 	strcpy(daemon->folder, "/tmp/pagepool-test-XXXXXX");
 	assert_non_null(mkdtemp(daemon->folder));
 	assert_int_equal(chmod(daemon->folder, 0755), 0);
 	snprintf(daemon->socket, sizeof(daemon->socket), "%s/socket", daemon->folder);
 	snprintf(daemon->log, sizeof(daemon->log), "%s/log", daemon->folder);
-	snprintf(config, sizeof(config), "%s/config", daemon->folder);
-	write_config(daemon, config, daemon_keys, sections);
+	daemon_configure(daemon, daemon_keys, sections);
 }
 
 /* Starts the process. Returns the socket on which its READY comes. */
@@ -252,6 +251,21 @@ void peer_close(struct peer *peer)
 	peer->fd = -1;
 }
 
+int daemon_open_segment(const struct daemon *daemon, const char *pool)
+{
+	struct message request = { .type = MESSAGE_POOL_OPEN }, reply;
+	int fds[FRAME_FDS_MAX];
+	struct peer peer;
+
+	peer_hello(&peer, daemon, "segment");
+	request.u.pool_open.name = pool;
+	peer_call(&peer, &request, &reply);
+	assert_int_equal(reply.status, MESSAGE_STATUS_OK);
+	assert_int_equal(frame_reader_take_fds(&peer.reader, fds), 1);
+	peer_close(&peer);
+	return fds[0];
+}
+
 void peer_send_bytes(struct peer *peer, const void *bytes, size_t size_bytes)
 {
 	const uint8_t *at = bytes;
@@ -352,6 +366,7 @@ uint32_t peer_open_pool(struct peer *peer, const char *name)
 struct message_pool_info peer_pool_info(struct peer *peer, const char *pool)
 {
 	static struct message_zone_info zones[MESSAGE_ZONES_MAX];
+	static struct message_policy_info policies[MESSAGE_NR_POLICIES];
 	struct message request = { .type = MESSAGE_GET_STATUS }, reply;
 
 	peer_call(peer, &request, &reply);
@@ -363,6 +378,8 @@ struct message_pool_info peer_pool_info(struct peer *peer, const char *pool)
 			continue;
 		memcpy(zones, info.zones, info.nr_zones * sizeof(zones[0]));
 		info.zones = zones;
+		memcpy(policies, info.policies, info.nr_policies * sizeof(policies[0]));
+		info.policies = policies;
 		return info;
 	}
 	fail_msg("no pool %s", pool);

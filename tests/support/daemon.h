@@ -36,6 +36,10 @@ int daemon_start_refused(struct daemon *daemon, const char *daemon_keys, const c
 /* Starts one again where the first was killed, with the same configuration. */
 void daemon_restart(struct daemon *daemon);
 
+/* Writes another configuration for it, as daemon_start() does; it is read when the daemon is told.
+ */
+void daemon_configure(const struct daemon *daemon, const char *daemon_keys, const char *sections);
+
 /* SIGTERM, and fails the test unless it ends with status 0 and leaves no socket behind. */
 void daemon_stop(struct daemon *daemon);
 
@@ -50,6 +54,12 @@ void daemon_program(const char *name, char *ret, size_t size_bytes);
 
 /* A client of the library; fails the test when it can't connect. */
 struct pp_client *daemon_connect(const struct daemon *daemon, const char *name);
+
+/*
+ * A descriptor of the one segment of a pool, for the caller to close; the connection that it came
+ * by is gone.
+ */
+int daemon_open_segment(const struct daemon *daemon, const char *pool);
 
 /* A connection without the library. */
 struct peer {
@@ -76,7 +86,7 @@ bool peer_receive(struct peer *peer, struct message *ret);
 /* Sends and receives one; fails the test when the daemon hangs up. */
 void peer_call(struct peer *peer, struct message *request, struct message *ret);
 
-/* The state of one pool, through a peer: zones[] are copied to static memory. */
+/* The state of one pool, through a peer: zones[] and policies[] are copied to static memory. */
 struct message_pool_info peer_pool_info(struct peer *peer, const char *pool);
 
 /*

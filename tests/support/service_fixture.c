@@ -40,6 +40,11 @@ static void config_init(struct fixture *fixture, enum service_commit commit, uin
 	fixture->config.nr_pools = 3;
 }
 
+static void ignore_resize(void *data)
+{
+	(void)data;
+}
+
 static void service_init(struct fixture *fixture)
 {
 	struct service *service = &fixture->service;
@@ -47,9 +52,18 @@ static void service_init(struct fixture *fixture)
 	service->config = &fixture->config;
 	assert_int_equal(loop_new(&service->loop), 0);
 	assert_int_equal(topology_init(&service->topology, 2), 0);
+	/* The room that zones are made with: valgrind has not the host's many times over. */
+	for (unsigned i = 0; i < 2; i++)
+		service->topology.nodes[i].mem_bytes = FIXTURE_NODE_BYTES;
 	assert_int_equal(worker_pool_new(service->loop, 1, &service->workers), 0);
 	assert_int_equal(pools_init(&service->pools, service->config, &service->topology,
 				    service->workers, CLIENTS_NR_SLOTS),
+			 0);
+	assert_int_equal(
+		limits_init(&service->limits, &service->pools, service->config, CLIENTS_NR_SLOTS),
+		0);
+	assert_int_equal(resizes_init(&service->resizes, service->loop, &service->pools,
+				      service->workers, ignore_resize, NULL),
 			 0);
 	assert_int_equal(grants_init(&service->grants), 0);
 	assert_int_equal(checks_init(&service->checks, service->loop, &service->pools), 0);
@@ -89,12 +103,27 @@ void fixture_free(struct fixture *fixture)
 			fail_msg("pool %u zone %u page %u: %s", i, zone, fault.pfn, fault.what);
 	}
 	service->workers = worker_pool_free(service->workers);
+	resizes_deinit(&service->resizes);
+	reloader_deinit(&service->reloader);
 	grants_deinit(&service->grants);
 	checks_deinit(&service->checks);
 	clients_deinit(&service->clients);
+	limits_deinit(&service->limits);
 	pools_deinit(&service->pools);
 	loop_free(service->loop);
 	free(fixture);
+}
+
+static void catch_lines(struct fixture_client *client, const struct message *reply)
+{
+	client->lines[0] = '\0';
+	for (size_t i = 0; i < reply->u.reload_result.nr_lines; i++) {
+		size_t size = strlen(client->lines);
+
+		snprintf(client->lines + size, sizeof(client->lines) - size, "%s\n",
+			 reply->u.reload_result.lines[i]);
+	}
+	client->reply.u.reload_result.lines = NULL;
 }
 
 static int catch_reply(void *data, const struct message *reply, const int *fds, unsigned nr_fds)
@@ -116,6 +145,8 @@ static int catch_reply(void *data, const struct message *reply, const int *fds, 
 		snprintf(client->fault, sizeof(client->fault), "%s", reply->u.check_result.first);
 		client->reply.u.check_result.first = client->fault;
 	}
+	if (reply->type == MESSAGE_RELOAD_RESULT)
+		catch_lines(client, reply);
 	if (++client->nr_replies == client->nr_wanted)
 		loop_quit(client->fixture->service.loop);
 	return 0;

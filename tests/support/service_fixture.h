@@ -18,6 +18,7 @@
 
 #define FIXTURE_ZONE_PAGES 1024u /* in each of two zones of each pool: two chunks of 2 MiB */
 #define FIXTURE_MAX_ORDER 9u
+#define FIXTURE_NODE_BYTES (UINT64_C(512) << 20)
 
 /* The pools: for everybody of these tests; to be read by READER; for nobody of them. */
 #define FIXTURE_POOL "default"
@@ -46,8 +47,9 @@ struct fixture_client {
 	unsigned nr_replies;
 	unsigned nr_wanted; /* the loop quits when they are there */
 	struct message reply;
-	char error[256]; /* of the last reply */
-	char fault[256]; /* likewise, of a check */
+	char error[256];  /* of the last reply */
+	char fault[256];  /* likewise, of a check */
+	char lines[2048]; /* likewise, of a reload, each with its newline */
 	int fds[FRAME_FDS_MAX];
 	unsigned nr_fds;
 	struct message_run runs[MESSAGE_BATCH_BLOCKS_MAX]; /* of the last grant */

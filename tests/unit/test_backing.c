@@ -50,6 +50,7 @@ static const struct backing_config small_pages = {
 	.name = "pagepool:test:node0",
 	.host_node = -1,
 	.size_bytes = 256 * MIB,
+	.capacity_bytes = 256 * MIB,
 	.page_bytes = PAGE_BYTES,
 	.commit = SERVICE_COMMIT_GRANT,
 	.scrub = SERVICE_SCRUB_UID,
@@ -372,7 +373,7 @@ static void test_backing_two_requests_share_a_commit(void **state)
 	struct fixture fixture;
 
 	(void)state;
-	config.size_bytes = 2 * MIB;
+	config.size_bytes = config.capacity_bytes = 2 * MIB;
 	start(&fixture, &config);
 	first = watched_request(&fixture);
 	second = watched_request(&fixture);
@@ -436,16 +437,17 @@ static void test_backing_commit_all_commits_all(void **state)
 	struct fixture fixture;
 
 	(void)state;
-	config.size_bytes = 37 * MIB; /* a short last chunk */
+	config.size_bytes = config.capacity_bytes = 37 * MIB; /* a short last chunk */
 	config.commit = SERVICE_COMMIT_START;
 	start(&fixture, &config);
-	backing_commit_all(fixture.backing, on_all, &fixture);
+	backing_commit_all(fixture.backing, config.size_bytes, on_all, &fixture);
 	assert_int_equal(fixture.nr_done, 0); /* never before it returns */
 	run_until(&fixture, 1);
 	assert_int_equal(backing_committed_bytes(fixture.backing), 37 * MIB);
 	assert_int_equal(backed_bytes(&fixture), 37 * MIB);
 	assert_false(prepare(&fixture, 0, 37 * 256, ALICE));
-	backing_commit_all(fixture.backing, on_all, &fixture); /* nothing left to do */
+	backing_commit_all(fixture.backing, config.size_bytes, on_all,
+			   &fixture); /* nothing left to do */
 	run_until(&fixture, 2);
 	stop(&fixture);
 }
@@ -669,7 +671,7 @@ static struct backing_config huge_pages(void)
 	struct backing_config config = small_pages;
 
 	config.page_bytes = HUGE_BYTES;
-	config.size_bytes = 16 * HUGE_BYTES;
+	config.size_bytes = config.capacity_bytes = 16 * HUGE_BYTES;
 	return config;
 }
 
@@ -710,7 +712,7 @@ static void test_backing_huge_pages_are_committed_at_start(void **state)
 		skip();
 	config.commit = SERVICE_COMMIT_START;
 	start(&fixture, &config);
-	backing_commit_all(fixture.backing, on_all, &fixture);
+	backing_commit_all(fixture.backing, config.size_bytes, on_all, &fixture);
 	run_until(&fixture, 1);
 	assert_int_equal(backing_committed_bytes(fixture.backing), 16 * HUGE_BYTES);
 	assert_int_equal(backed_bytes(&fixture), 16 * HUGE_BYTES);
@@ -774,7 +776,7 @@ static void test_backing_too_few_huge_pages_says_what_to_do(void **state)
 		print_message("skipped: this kernel has no huge pages of 2 MiB\n");
 		skip();
 	}
-	config.size_bytes = UINT64_C(1) << 40;
+	config.size_bytes = config.capacity_bytes = UINT64_C(1) << 40;
 	assert_int_equal(new_and_read_log(&config, &fixture, text, sizeof(text)), -ENOMEM);
 	assert_null(fixture.backing);
 	snprintf(expected, sizeof(expected),

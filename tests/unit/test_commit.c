@@ -41,7 +41,7 @@ struct watched_wait {
 
 static void *map(const struct fixture *fixture, int flags)
 {
-	void *base = mmap(fixture->segment.base, fixture->segment.size_bytes,
+	void *base = mmap(fixture->segment.base, fixture->segment.capacity_bytes,
 			  PROT_READ | PROT_WRITE, MAP_SHARED | flags, fixture->segment.fd, 0);
 
 	assert_true(base != MAP_FAILED);
@@ -52,7 +52,7 @@ static void start(struct fixture *fixture, uint64_t claimed_bytes, uint64_t real
 {
 	*fixture = (struct fixture){
 		.segment = { .name = "test",
-			     .size_bytes = claimed_bytes,
+			     .capacity_bytes = claimed_bytes,
 			     .page_bytes = 4096,
 			     .host_node = -1 },
 	};
@@ -64,7 +64,9 @@ static void start(struct fixture *fixture, uint64_t claimed_bytes, uint64_t real
 	fixture->segment.base = map(fixture, 0);
 	assert_int_equal(loop_new(&fixture->loop), 0);
 	assert_int_equal(worker_pool_new(fixture->loop, 2, &fixture->workers), 0);
-	assert_int_equal(commit_init(&fixture->commit, &fixture->segment, fixture->workers), 0);
+	assert_int_equal(
+		commit_init(&fixture->commit, &fixture->segment, claimed_bytes, fixture->workers),
+		0);
 }
 
 static void stop(struct fixture *fixture)
@@ -72,7 +74,7 @@ static void stop(struct fixture *fixture)
 	worker_pool_free(fixture->workers);
 	commit_deinit(&fixture->commit);
 	loop_free(fixture->loop);
-	assert_int_equal(munmap(fixture->segment.base, fixture->segment.size_bytes), 0);
+	assert_int_equal(munmap(fixture->segment.base, fixture->segment.capacity_bytes), 0);
 	close(fixture->segment.fd);
 }
 
@@ -186,7 +188,7 @@ static void test_commit_all_fails_with_what_it_got(void **state)
 
 	(void)state;
 	start(&fixture, 64 * MIB, 8 * MIB);
-	commit_all(&fixture.commit, on_all, &fixture);
+	commit_all(&fixture.commit, fixture.segment.capacity_bytes, on_all, &fixture);
 	run_until(&fixture, 1);
 	assert_int_equal(commit_committed_bytes(&fixture.commit), 8 * MIB);
 	assert_int_equal(backed_bytes(&fixture), 8 * MIB);
@@ -200,7 +202,7 @@ static void test_commit_all_foresees_that_it_can_not_succeed(void **state)
 
 	(void)state;
 	start(&fixture, size_bytes, size_bytes);
-	commit_all(&fixture.commit, on_all, &fixture);
+	commit_all(&fixture.commit, fixture.segment.capacity_bytes, on_all, &fixture);
 	run_until(&fixture, 1);
 	assert_int_equal(commit_committed_bytes(&fixture.commit), 0);
 	assert_int_equal(backed_bytes(&fixture), 0);

@@ -598,33 +598,212 @@ static void test_config_without_effect_is_warned_of(void **state)
 	assert_int_equal(load(fixture, "[daemon]\n"
 				       "metrics = 127.0.0.1:9464\n"
 				       "[pool a]\n"
-				       "contiguous = 64M\n"
-				       "oom = kill\n"
-				       "[limit user:camera]\n"
-				       "pool = a\n"
-				       "low = 256M\n"
-				       "max = 2G\n"),
+				       "oom = kill\n"),
 			 0);
-	assert_nr_messages(fixture, 4);
+	assert_nr_messages(fixture, 2);
 	assert_told(fixture, 2, "warning: [daemon] metrics: has no effect in this version");
-	assert_told(fixture, 4, "warning: [pool a] contiguous: has no effect in this version");
-	assert_told(fixture, 5, "warning: [pool a] oom: has no effect in this version");
-	assert_told(fixture, 6, "warning: [limit user:camera] has no effect in this version");
+	assert_told(fixture, 4, "warning: [pool a] oom: has no effect in this version");
 }
 
-static void test_config_without_effect_is_checked_all_the_same(void **state)
+/* Limits. */
+
+static void assert_limit(const struct service_limit_config *limit, const char *pool,
+			 enum service_limit_kind kind, unsigned id, const char *name)
+{
+	assert_string_equal(limit->pool, pool);
+	assert_int_equal(limit->kind, kind);
+	assert_int_equal(limit->id, id);
+	assert_string_equal(limit->name, name);
+}
+
+static void test_config_limits_are_read(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct service_limit_config *limits;
+
+	assert_int_equal(load(fixture, "[limit user:root]\n"
+				       "min = 1%\nlow = 2%\nhigh = 2%\nmax = 12.5%\n"
+				       "[limit gid:7]\npool = b\nmax = 1G\n"
+				       "[limit client:the camera]\nmin = 64M\nhigh = none\n"
+				       "[limit group:root]\npool = b\n"
+				       "[pool default]\n"
+				       "[pool b]\n"),
+			 0);
+	assert_nr_messages(fixture, 2);
+	assert_told(fixture, 3, "warning: [limit user:root] low: has no effect in this version");
+	assert_told(fixture, 4, "warning: [limit user:root] high: has no effect in this version");
+	assert_int_equal(fixture->config.nr_limits, 4);
+	limits = fixture->config.limits;
+	assert_limit(&limits[0], "default", SERVICE_LIMIT_USER, 0, "root");
+	assert_int_equal(limits[0].min.permyriad, 100);
+	assert_int_equal(limits[0].low.permyriad, 200);
+	assert_int_equal(limits[0].high.permyriad, 200);
+	assert_int_equal(limits[0].max.permyriad, 1250);
+	assert_limit(&limits[1], "b", SERVICE_LIMIT_GROUP, 7, "7");
+	assert_int_equal(limits[1].min.bytes, 0);
+	assert_int_equal(limits[1].max.bytes, GIB);
+	assert_limit(&limits[2], "default", SERVICE_LIMIT_CLIENT, 0, "the camera");
+	assert_int_equal(limits[2].min.bytes, 64 << 20);
+	assert_int_equal(limits[2].high.bytes, 0);
+	/* Without marks it limits nothing, and counts. */
+	assert_limit(&limits[3], "b", SERVICE_LIMIT_GROUP, 0, "root");
+	assert_int_equal(limits[3].max.bytes, 0);
+}
+
+static void test_config_one_name_may_be_limited_in_several_pools(void **state)
 {
 	struct fixture *fixture = *state;
 
-	assert_int_equal(
-		load(fixture, "[pool a]\n[limit camera]\n[limit uid:5]\nmax = x\nmid = 1G\n"),
-		-EINVAL);
-	assert_told(fixture, 2,
-		    "[limit camera] write [limit user:NAME], group:NAME, uid:N, gid:N or "
-		    "name:CLIENT");
-	assert_told(fixture, 4, "[limit uid:5] max: 'x' is no size: write 512M, 64G or 10%");
-	assert_told(fixture, 5,
+	assert_int_equal(load(fixture, "[pool a]\n[pool b]\n"
+				       "[limit uid:5]\npool = a\nmax = 1G\n"
+				       "[limit uid:5]\npool = b\nmax = 2G\n"),
+			 0);
+	assert_int_equal(fixture->config.nr_limits, 2);
+	assert_string_equal(fixture->config.limits[1].pool, "b");
+	assert_int_equal(fixture->config.limits[1].max.bytes, 2 * GIB);
+}
+
+static void test_config_limits_of_later_files_override_key_by_key(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct service_limit_config *limits;
+
+	write_file(fixture, "conf.d/10.conf",
+		   "[limit uid:0]\npool = b\nmax = 3G\n"
+		   "[limit uid:9]\npool = a\nmin = 1G\n");
+	write_file(fixture, "conf.d/20.conf", "[limit uid:0]\npool = a\nhigh = none\nlow = 8K\n");
+	/* By another name it is the same one. */
+	assert_int_equal(load(fixture, "[pool a]\n[pool b]\n"
+				       "[limit user:root]\npool = a\nmin = 4K\nhigh = 2G\n"),
+			 0);
+	assert_int_equal(fixture->config.nr_limits, 3);
+	limits = fixture->config.limits;
+	assert_limit(&limits[0], "a", SERVICE_LIMIT_USER, 0, "root");
+	assert_int_equal(limits[0].min.bytes, 4096);
+	assert_int_equal(limits[0].low.bytes, 8192);
+	assert_int_equal(limits[0].high.bytes, 0);
+	assert_limit(&limits[1], "b", SERVICE_LIMIT_USER, 0, "0");
+	assert_int_equal(limits[1].max.bytes, 3 * GIB);
+	assert_limit(&limits[2], "a", SERVICE_LIMIT_USER, 9, "9");
+}
+
+static void test_config_bad_limits_are_refused(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(load(fixture, "[pool a]\n"
+				       "[limit camera]\n"
+				       "[limit user:]\nmax = not looked at\n"
+				       "[limit name:x]\n"
+				       "[limit user:root uid:5]\n"
+				       "[limit uid:many]\n"
+				       "[limit user:no-such-user-here]\n"
+				       "[limit group:no-such-group-here]\n"
+				       "[limit uid:5]\npool = b\nmax = x\nmid = 1G\nmax = 1G\n"
+				       "[limit uid:6]\nmax = 4095\n"
+				       "[limit uid:7]\npool = a\nhigh = 0\n"),
+			 -EINVAL);
+	for (unsigned line = 2; line <= 6; line += line == 3 ? 2 : 1) {
+		static const char *const headings[] = {
+			[2] = "camera", [3] = "user:", [5] = "name:x", [6] = "user:root uid:5"
+		};
+		char expected[256];
+
+		snprintf(expected, sizeof(expected),
+			 "[limit %s] write [limit user:NAME], group:NAME, uid:N, gid:N or "
+			 "client:NAME",
+			 headings[line]);
+		assert_told(fixture, line, expected);
+	}
+	assert_told(fixture, 7,
+		    "[limit uid:many] write [limit user:NAME], group:NAME, uid:N, gid:N or "
+		    "client:NAME");
+	assert_told(fixture, 8,
+		    "[limit user:no-such-user-here] this host has no 'user:no-such-user-here': "
+		    "create it, or write uid:N or gid:N");
+	assert_told(fixture, 9,
+		    "[limit group:no-such-group-here] this host has no "
+		    "'group:no-such-group-here': create it, or write uid:N or gid:N");
+	assert_told(fixture, 11, "[limit uid:5] pool: there is no pool 'b'");
+	assert_told(fixture, 12, "[limit uid:5] max: 'x' is no size: write 512M, 64G or 10%");
+	assert_told(fixture, 13,
 		    "[limit uid:5] mid: no such key: there are pool, min, low, high, max");
+	assert_told(fixture, 14, "[limit uid:5] max: is here twice, first in line 12");
+	assert_told(fixture, 15, "[limit uid:6] pool: there is no pool 'default'");
+	assert_told(fixture, 16,
+		    "[limit uid:6] max: '4095' is below one page of 4K: write none for no such "
+		    "limit");
+	assert_told(fixture, 19,
+		    "[limit uid:7] high: '0' is below one page of 4K: write none for no such "
+		    "limit");
+	assert_nr_messages(fixture, 14);
+}
+
+static void test_config_limits_must_rise(void **state)
+{
+	static const struct {
+		const char *keys, *complaint;
+	} cases[] = {
+		{ "min = 2M\nlow = 1M\n", "low: low is below min: they must rise, min, low, high, "
+					  "max" },
+		{ "min = 2M\nmax = 1M\n", "max: max is below min: they must rise, min, low, high, "
+					  "max" },
+		{ "low = 3%\nhigh = 2%\n",
+		  "high: high is below low: they must rise, min, low, high, "
+		  "max" },
+		{ "high = 2G\nmax = 2047M\n", "max: max is below high: they must rise, min, low, "
+					      "high, max" },
+		{ "min = 1%\nmax = 1G\n", "max: one is a size, min a percentage: write all in one "
+					  "kind" },
+	};
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[256], expected[256];
+
+		snprintf(text, sizeof(text), "[pool default]\n[limit uid:5]\n%s", cases[i].keys);
+		assert_int_equal(load(fixture, text), -EINVAL);
+		snprintf(expected, sizeof(expected), "[limit uid:5] %s", cases[i].complaint);
+		assert_told(fixture, 4, expected);
+	}
+	assert_int_equal(load(fixture, "[pool default]\n[limit uid:5]\n"
+				       "min = 4K\nlow = 4K\nhigh = 4K\nmax = 4K\n"),
+			 0);
+}
+
+static void test_config_same_limit_twice_in_one_file_is_refused(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(load(fixture, "[pool a]\n"
+				       "[limit uid:0]\npool = a\nmax = 1G\n"
+				       "[limit user:root]\npool = a\nmax = 2G\n"),
+			 -EINVAL);
+	assert_nr_messages(fixture, 1);
+	assert_told(fixture, 5, "[limit user:root] is here twice for this pool, first in line 2");
+}
+
+static void test_config_limits_have_a_limit(void **state)
+{
+	struct fixture *fixture = *state;
+	char *text;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	assert_non_null(file);
+	fputs("[pool a]\n[pool default]\n", file);
+	for (unsigned i = 0; i < SERVICE_POOL_LIMITS_MAX; i++)
+		fprintf(file, "[limit uid:%u]\n[limit uid:%u]\npool = a\n", i, i);
+	fflush(file);
+	assert_int_equal(load(fixture, text), 0);
+	assert_int_equal(fixture->config.nr_limits, 2 * SERVICE_POOL_LIMITS_MAX);
+	fputs("[limit gid:1]\n", file);
+	fclose(file);
+	assert_int_equal(load(fixture, text), -EINVAL);
+	assert_nr_messages(fixture, 1);
+	assert_told(fixture, 3 + 3 * SERVICE_POOL_LIMITS_MAX,
+		    "[limit gid:1] more than 64 limits of pool 'default'");
+	free(text);
 }
 
 /* The socket. */
@@ -695,13 +874,19 @@ static void test_config_print_says_what_it_comes_to(void **state)
 	FILE *out = open_memstream(&text, &size);
 
 	assert_int_equal(load(fixture, "[daemon]\ntopology = fake:2\n"
-				       "[pool frames]\nsize = 12.5%\nhugepages = 2M\n"),
+				       "[pool frames]\nsize = 12.5%\nhugepages = 2M\n"
+				       "contiguous = 25%\nwatermark = 1M 2M 3%\n"
+				       "[limit user:root]\npool = frames\nmin = 64M\nmax = 2G\n"
+				       "[limit client:x]\npool = frames\n"),
 			 0);
 	config_print(&fixture->config, out);
 	fclose(out);
 	assert_string_equal(text, "  socket /run/test.sock, topology fake:2\n"
 				  "  pool frames: 12.50% a node in pages of 2M, commit grant, "
-				  "scrub uid, access for 1, read access for 0\n");
+				  "scrub uid, access for 1, read access for 0\n"
+				  "    watermark 1M 2M 3.00%, contiguous 25.00%, max_order 18\n"
+				  "  limit user:root of pool frames: min 64M, max 2G\n"
+				  "  limit client:x of pool frames\n");
 	free(text);
 }
 
@@ -737,7 +922,13 @@ int main(void)
 		config_test(test_config_pools_have_a_limit),
 		config_test(test_config_long_lines_are_refused_whole),
 		config_test(test_config_without_effect_is_warned_of),
-		config_test(test_config_without_effect_is_checked_all_the_same),
+		config_test(test_config_limits_are_read),
+		config_test(test_config_one_name_may_be_limited_in_several_pools),
+		config_test(test_config_limits_of_later_files_override_key_by_key),
+		config_test(test_config_bad_limits_are_refused),
+		config_test(test_config_limits_must_rise),
+		config_test(test_config_same_limit_twice_in_one_file_is_refused),
+		config_test(test_config_limits_have_a_limit),
 		config_test(test_config_socket_depends_on_the_user),
 		config_test(test_config_socket_of_a_service_is_in_its_folder),
 		config_test(test_config_user_without_runtime_folder_is_told_what_to_do),

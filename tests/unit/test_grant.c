@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "core/zone.h"
 #include "support/service_fixture.h"
 
 static int setup(void **state)
@@ -118,6 +119,143 @@ static void test_grant_follows_the_node(void **state)
 	fixture_client_free(client);
 }
 
+static unsigned zone_of(const struct message *reply)
+{
+	assert_int_equal(reply->type, MESSAGE_GRANTED);
+	return page_address_zone(reply->u.granted.runs[0].base);
+}
+
+static void test_grant_follows_the_policy(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fixture_client *client = fixture_client_greeted(fixture, FIXTURE_UID);
+	const struct pool *core = &fixture->service.pools.pools[0].core;
+	struct message request = make_alloc(fixture_open(client, FIXTURE_POOL, false), 0, 1);
+	struct message_placement *placement = &request.u.alloc.placement;
+
+	placement->policy = MESSAGE_POLICY_BIND;
+	placement->node = 1;
+	placement->nodes = 1; /* not looked at */
+	assert_int_equal(zone_of(fixture_call(client, &request)), 1);
+	placement->policy = MESSAGE_POLICY_PREFERRED;
+	assert_int_equal(zone_of(fixture_call(client, &request)), 1);
+	placement->policy = MESSAGE_POLICY_MASK;
+	assert_int_equal(zone_of(fixture_call(client, &request)), 0);
+	placement->nodes = 1u << 1 | UINT64_C(1) << 63;
+	placement->node = 0;
+	assert_int_equal(zone_of(fixture_call(client, &request)), 1);
+	placement->policy = MESSAGE_POLICY_INTERLEAVE;
+	assert_int_equal(zone_of(fixture_call(client, &request)), 1);
+	placement->nodes = UINT64_C(1) << 63;
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_INVALID,
+			       "none of the nodes");
+	placement->nodes = 0;
+	request.u.alloc.count = 128;
+	assert_int_equal(count_blocks(fixture_call(client, &request)), 128);
+	assert_int_equal(core->counters[0].interleave, 64);
+	assert_int_equal(core->counters[1].interleave, 65);
+	assert_int_equal(core->policies[POOL_INTERLEAVE].granted, 129);
+	fixture_client_free(client);
+}
+
+static void test_grant_counts_by_the_node_of_the_caller(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fixture_client *client = fixture_client_greeted(fixture, FIXTURE_UID);
+	const struct pool_zone_counters *counters = fixture->service.pools.pools[0].core.counters;
+	struct message request = make_alloc(fixture_open(client, FIXTURE_POOL, false), 0, 1);
+
+	request.u.alloc.placement.node = 1;
+	request.u.alloc.placement.cpu_node = 1;
+	assert_int_equal(zone_of(fixture_call(client, &request)), 1);
+	assert_int_equal(counters[1].local, 1);
+	request.u.alloc.placement.cpu_node = 0;
+	assert_int_equal(zone_of(fixture_call(client, &request)), 1);
+	request.u.alloc.placement.cpu_node = 5; /* has no memory in this pool */
+	assert_int_equal(zone_of(fixture_call(client, &request)), 1);
+	request.u.alloc.placement.cpu_node = UINT32_MAX;
+	assert_int_equal(zone_of(fixture_call(client, &request)), 1);
+	assert_int_equal(counters[1].local, 1);
+	assert_int_equal(counters[1].other, 3);
+	fixture_client_free(client);
+}
+
+/* Holds every second page of a node. */
+static void test_grant_says_when_adjacent_pages_are_lacking(void **state)
+{
+	struct fixture_client *client = fixture_client_greeted(*state, FIXTURE_UID);
+	uint32_t pool = fixture_open(client, FIXTURE_POOL, false);
+	struct message_run runs[FIXTURE_ZONE_PAGES / 64];
+	struct message request = make_alloc(pool, 0, FIXTURE_ZONE_PAGES);
+	struct message exact = { .type = MESSAGE_ALLOC_EXACT };
+
+	request.u.alloc.placement.bind = true;
+	assert_int_equal(count_blocks(fixture_call(client, &request)), FIXTURE_ZONE_PAGES);
+	for (size_t i = 0; i < FIXTURE_ZONE_PAGES / 64; i++)
+		runs[i] = (struct message_run){ .base = i * 64,
+						.mask = UINT64_C(0x5555555555555555) };
+	request = make_free(pool, 0, runs, FIXTURE_ZONE_PAGES / 64);
+	assert_int_equal(fixture_call(client, &request)->status, MESSAGE_STATUS_OK);
+
+	request = make_alloc(pool, 2, 1);
+	request.u.alloc.placement.bind = true;
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_NO_MEMORY,
+			       "node0 of pool 'default' has no free block of order 2: the largest "
+			       "free block is of order 0");
+	exact.u.alloc_exact.pool = pool;
+	exact.u.alloc_exact.nr_pages = 3;
+	exact.u.alloc_exact.placement.bind = true;
+	fixture_assert_refused(fixture_call(client, &exact), MESSAGE_STATUS_NO_MEMORY,
+			       "no 3 adjacent free pages: the largest");
+	fixture_client_free(client);
+}
+
+static void test_grant_keeps_what_is_below_min(void **state)
+{
+	const struct zone_watermarks marks = { .min = 10, .low = 20, .high = 30 };
+	struct fixture *fixture = *state;
+	struct fixture_client *client = fixture_client_greeted(fixture, FIXTURE_UID);
+	struct message request = make_alloc(fixture_open(client, FIXTURE_POOL, false), 0, 2000);
+	struct message exact = { .type = MESSAGE_ALLOC_EXACT };
+
+	for (unsigned i = 0; i < 2; i++)
+		zone_set_watermarks(fixture->service.pools.pools[0].zones[i].zone, &marks);
+	request.u.alloc.placement.policy = MESSAGE_POLICY_INTERLEAVE;
+	assert_int_equal(count_blocks(fixture_call(client, &request)), 2000);
+	assert_int_equal(count_blocks(fixture_call(client, &request)),
+			 2 * FIXTURE_ZONE_PAGES - 2000 - 20);
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_NO_MEMORY,
+			       "pool 'default' has no free block of order 0 above its watermarks: "
+			       "what is left is kept for PP_HIGH");
+	exact.u.alloc_exact.pool = request.u.alloc.pool;
+	exact.u.alloc_exact.nr_pages = 3;
+	fixture_assert_refused(fixture_call(client, &exact), MESSAGE_STATUS_NO_MEMORY,
+			       "no 3 adjacent free pages above its watermarks");
+	request.u.alloc.placement.high = true;
+	assert_int_equal(count_blocks(fixture_call(client, &request)), 20);
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_NO_MEMORY,
+			       "pool 'default' has no free block of order 0");
+	assert_null(strstr(client->error, "PP_HIGH"));
+	fixture_client_free(client);
+}
+
+static void test_grant_does_without_a_zone_that_is_out_of_use(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fixture_client *client = fixture_client_greeted(fixture, FIXTURE_UID);
+	struct pool *core = &fixture->service.pools.pools[0].core;
+	struct message request = make_alloc(fixture_open(client, FIXTURE_POOL, false), 0, 1);
+
+	core->zones[1] = NULL;
+	core->in_use = 1;
+	request.u.alloc.placement.node = 1;
+	assert_int_equal(zone_of(fixture_call(client, &request)), 0);
+	request.u.alloc.placement.policy = MESSAGE_POLICY_BIND;
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_NO_MEMORY,
+			       "node1 of pool 'default' is out of use");
+	fixture_client_free(client);
+}
+
 static void test_grant_refuses_what_makes_no_sense(void **state)
 {
 	struct fixture_client *client = fixture_client_greeted(*state, FIXTURE_UID);
@@ -176,6 +314,7 @@ static void test_grant_free_names_what_is_wrong(void **state)
 	struct message_run wrong = { .base = run.base + 1, .mask = 1 };
 	const struct message_run twice[] = { run, run };
 	struct message_run many[MESSAGE_BATCH_BLOCKS_MAX / 64 + 1];
+	const struct zone *zone = ((struct fixture *)*state)->service.pools.pools[0].zones[0].zone;
 
 	fixture_open(thief, FIXTURE_POOL, false);
 	request = make_free(pool, 2, &run, 1);
@@ -188,7 +327,7 @@ static void test_grant_free_names_what_is_wrong(void **state)
 	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_INVALID, "can start");
 	request = make_free(pool, 0, &wrong, 1);
 	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_INVALID, "inside");
-	wrong.base = page_address(0, FIXTURE_ZONE_PAGES);
+	wrong.base = page_address(0, zone_capacity(zone));
 	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_INVALID,
 			       "not in the pool");
 	wrong.base = page_address(200, 0);
@@ -317,6 +456,11 @@ int main(void)
 		GRANT_TEST(test_grant_blocks_come_and_go),
 		GRANT_TEST(test_grant_partial_batch_is_a_success),
 		GRANT_TEST(test_grant_follows_the_node),
+		GRANT_TEST(test_grant_follows_the_policy),
+		GRANT_TEST(test_grant_counts_by_the_node_of_the_caller),
+		GRANT_TEST(test_grant_says_when_adjacent_pages_are_lacking),
+		GRANT_TEST(test_grant_keeps_what_is_below_min),
+		GRANT_TEST(test_grant_does_without_a_zone_that_is_out_of_use),
 		GRANT_TEST(test_grant_refuses_what_makes_no_sense),
 		GRANT_TEST(test_grant_exact_comes_and_goes),
 		GRANT_TEST(test_grant_free_names_what_is_wrong),

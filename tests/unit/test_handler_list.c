@@ -44,7 +44,7 @@ static void test_list_status_tells_pools_and_clients(void **state)
 {
 	struct fixture_client *client = fixture_client_greeted(*state, FIXTURE_UID);
 	struct fixture_client *other = fixture_client_greeted(*state, FIXTURE_UID);
-	struct message request = { .type = MESSAGE_GET_STATUS };
+	struct message request = { .type = MESSAGE_GET_STATUS, .u.get_status.pool = "" };
 
 	const struct message *reply = fixture_call(client, &request);
 	assert_int_equal(reply->type, MESSAGE_STATUS_INFO);
@@ -62,22 +62,108 @@ static void test_list_status_tells_pressure(void **state)
 {
 	struct fixture *fixture = *state;
 	struct fixture_client *client = fixture_client_greeted(fixture, FIXTURE_UID);
-	uint32_t pool = fixture_open(client, FIXTURE_POOL, false);
-	struct message request = { .type = MESSAGE_GET_STATUS };
-	struct pools_zone *zone = &fixture->service.pools.pools[0].zones[0];
-
-	zone->low_bytes = (FIXTURE_ZONE_PAGES - 1) * PAGE_BYTES;
-	zone->min_bytes = (FIXTURE_ZONE_PAGES - 2) * PAGE_BYTES;
+	struct message request = { .type = MESSAGE_GET_STATUS, .u.get_status.pool = "" };
+	struct message alloc = { .type = MESSAGE_ALLOC };
+	const struct zone_watermarks marks = { .min = FIXTURE_ZONE_PAGES - 3,
+					       .low = FIXTURE_ZONE_PAGES - 2,
+					       .high = FIXTURE_ZONE_PAGES - 2 };
 	const enum message_pressure expected[] = { MESSAGE_PRESSURE_NONE, MESSAGE_PRESSURE_NONE,
 						   MESSAGE_PRESSURE_LOW, MESSAGE_PRESSURE_MIN };
+
+	zone_set_watermarks(fixture->service.pools.pools[0].zones[0].zone, &marks);
+	alloc.u.alloc.pool = fixture_open(client, FIXTURE_POOL, false);
+	alloc.u.alloc.count = 1;
+	alloc.u.alloc.placement.policy = MESSAGE_POLICY_BIND;
+	alloc.u.alloc.placement.high = true;
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++) {
 		const struct message *reply = fixture_call(client, &request);
 
 		assert_int_equal(reply->u.status_info.pools[0].zones[0].pressure, expected[i]);
 		assert_int_equal(reply->u.status_info.pools[0].zones[1].pressure,
 				 MESSAGE_PRESSURE_NONE);
-		take_blocks(client, pool, 0, 1);
+		assert_int_equal(fixture_call(client, &alloc)->status, MESSAGE_STATUS_OK);
 	}
+	fixture_client_free(client);
+}
+
+static void test_list_status_of_one_pool(void **state)
+{
+	struct fixture_client *client = fixture_client_greeted(*state, FIXTURE_UID);
+	struct message request = { .type = MESSAGE_GET_STATUS };
+
+	request.u.get_status.pool = FIXTURE_POOL_CLOSED;
+	const struct message *reply = fixture_call(client, &request);
+	assert_int_equal(reply->u.status_info.nr_pools, 1);
+	assert_string_equal(reply->u.status_info.pools[0].name, FIXTURE_POOL_CLOSED);
+	assert_int_equal(reply->u.status_info.pools[0].zones[1].nr_groups, 0);
+	request.u.get_status.pool = "other";
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_NOT_FOUND, "other");
+	request.u.get_status.pool = "";
+	request.u.get_status.groups = true;
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_INVALID, "one pool");
+	fixture_client_free(client);
+}
+
+static void take_movable_block(struct fixture_client *client, uint32_t pool)
+{
+	struct message request = { .type = MESSAGE_ALLOC };
+
+	request.u.alloc.pool = pool;
+	request.u.alloc.count = 1;
+	request.u.alloc.placement.mobility = MESSAGE_MOVABLE;
+	assert_int_equal(fixture_call(client, &request)->status, MESSAGE_STATUS_OK);
+}
+
+/* Of the two pageblocks of a zone one becomes movable, the other unmovable. */
+static void test_list_status_tells_groups(void **state)
+{
+	static const uint64_t pageblocks[MESSAGE_NR_GROUPS] = {
+		[MESSAGE_GROUP_UNMOVABLE] = 1, [MESSAGE_GROUP_MOVABLE] = 1
+	};
+	struct fixture_client *client = fixture_client_greeted(*state, FIXTURE_UID);
+	uint32_t pool = fixture_open(client, FIXTURE_POOL, false);
+	struct message request = { .type = MESSAGE_GET_STATUS };
+
+	take_movable_block(client, pool);
+	take_blocks(client, pool, 0, 1);
+	request.u.get_status.pool = FIXTURE_POOL;
+	request.u.get_status.groups = true;
+	const struct message *reply = fixture_call(client, &request);
+	const struct message_zone_info *zones = reply->u.status_info.pools[0].zones;
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(zones[i].nr_groups, MESSAGE_NR_GROUPS);
+		for (uint32_t group = 0; group < MESSAGE_NR_GROUPS; group++)
+			assert_int_equal(zones[i].groups[group].group, group);
+	}
+	for (uint32_t group = 0; group < MESSAGE_NR_GROUPS; group++)
+		assert_int_equal(zones[0].groups[group].pageblocks, pageblocks[group]);
+	for (unsigned order = 0; order < 9; order++) {
+		assert_int_equal(zones[0].groups[MESSAGE_GROUP_MOVABLE].free_blocks[order], 1);
+		assert_int_equal(zones[0].groups[MESSAGE_GROUP_UNMOVABLE].free_blocks[order], 1);
+		assert_int_equal(zones[0].free_blocks[order], 2);
+	}
+	assert_int_equal(zones[1].groups[MESSAGE_GROUP_FREE].pageblocks, 2);
+	assert_int_equal(zones[1].groups[MESSAGE_GROUP_FREE].free_blocks[9], 2);
+	fixture_client_free(client);
+}
+
+static void test_list_plan_refuses_what_is_not_there(void **state)
+{
+	struct fixture_client *client = fixture_client_greeted(*state, FIXTURE_UID);
+	struct message request = { .type = MESSAGE_PLAN_CONTIGUOUS };
+
+	request.u.plan_contiguous.pool = "other";
+	request.u.plan_contiguous.order = 9;
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_NOT_FOUND, "other");
+	request.u.plan_contiguous.pool = FIXTURE_POOL;
+	request.u.plan_contiguous.node = 2;
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_NOT_FOUND, "node 2");
+	request.u.plan_contiguous.node = 1;
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_NO_MEMORY,
+			       "contiguous area of node1");
+	request.u.plan_contiguous.order = UINT32_MAX;
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_NO_MEMORY,
+			       "4294967295");
 	fixture_client_free(client);
 }
 
@@ -96,7 +182,7 @@ static void test_list_status_of_large_zones_takes_several_rounds(void **state)
 	const uint32_t zone_pages = UINT32_C(1) << 23;
 	struct fixture *fixture = fixture_new_large(zone_pages);
 	struct fixture_client *client = fixture_client_greeted(fixture, FIXTURE_UID);
-	struct message status = { .type = MESSAGE_GET_STATUS },
+	struct message status = { .type = MESSAGE_GET_STATUS, .u.get_status.pool = "" },
 		       stat = { .type = MESSAGE_POOL_STAT };
 
 	(void)state;
@@ -258,7 +344,7 @@ static void test_list_check_finds_damage(void **state)
 	struct fixture *fixture = *state;
 	struct fixture_client *client = fixture_client_greeted(fixture, FIXTURE_UID);
 	struct message request = { .type = MESSAGE_CHECK };
-	uint32_t *words = fixture->service.pools.pools[1].zones[1].ledger.memory;
+	uint32_t *words = fixture->service.pools.pools[1].zones[1].zone->words;
 
 	words[77] = word_make(WORD_PAGE, (struct word_owner){ .slot = 1 }, 0);
 	const struct message *reply = fixture_call(client, &request);
@@ -296,6 +382,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		LIST_TEST(test_list_status_tells_pools_and_clients),
 		LIST_TEST(test_list_status_tells_pressure),
+		LIST_TEST(test_list_status_of_one_pool),
+		LIST_TEST(test_list_status_tells_groups),
+		LIST_TEST(test_list_plan_refuses_what_is_not_there),
 		cmocka_unit_test(test_list_status_of_large_zones_takes_several_rounds),
 		LIST_TEST(test_list_clients_comes_in_parts),
 		LIST_TEST(test_list_clients_bears_any_cursor),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The index of free pages: which block is chosen, what merges, and whether it notices damage. */
+/* The index of free pages: which block is chosen, what merges, and what is counted. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,377 +13,629 @@
 
 #include "core/index.h"
 #include "core/leaf.h"
+#include "support/index_fixture.h"
 
-struct fixture {
-	struct index index;
-	void *memory;
-};
+#define GROUP MOBILITY_UNMOVABLE /* where groups do not matter */
 
-static void fixture_init(struct fixture *fixture, uint32_t nr_pages, unsigned max_order)
+static uint32_t pages_of(unsigned order)
 {
-	size_t size_bytes = index_bytes(nr_pages, max_order);
-
-	fixture->memory = aligned_alloc(64, size_bytes);
-	assert_non_null(fixture->memory);
-	memset(fixture->memory, 0x5a, size_bytes);
-	index_init(&fixture->index, nr_pages, max_order, fixture->memory);
-	assert_null(index_validate(&fixture->index));
+	return UINT32_C(1) << order;
 }
 
-static void fixture_deinit(struct fixture *fixture)
+static void count_all(const struct index *index, struct index_counts *ret)
 {
-	free(fixture->memory);
-}
-
-static void assert_all_free(const struct index *index)
-{
-	uint64_t counts[PAGE_NR_ORDERS];
 	uint32_t cursor = 0;
 
-	assert_null(index_validate(index));
-	assert_int_equal(index->nr_free, index->nr_pages);
-	assert_int_equal(index_largest(index), index->max_order);
-	assert_true(index_count(index, UINT32_MAX, &cursor, counts));
-	assert_int_equal(counts[index->max_order], index->nr_pages >> index->max_order);
+	memset(ret, 0, sizeof(*ret));
+	assert_true(index_count(index, 0, index->nr_pages, UINT32_MAX, &cursor, ret));
 }
 
-static void test_index_clips_order_to_size(void **state)
+/* All pages are free, in the blocks that their number falls into. */
+static void assert_all_free(const struct index *index)
 {
+	struct index_counts counts;
+	uint64_t blocks[PAGE_NR_ORDERS] = { 0 };
+
+	index_fixture_assert_valid(index);
+	assert_int_equal(index->nr_free, index->nr_pages);
+	count_all(index, &counts);
+	for (unsigned kind = 0; kind < INDEX_NR_PAGEBLOCKS; kind++)
+		for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
+			blocks[order] += counts.blocks[kind][order];
+	for (unsigned order = 0; order < PAGE_ORDER_MAX; order++)
+		assert_int_equal(blocks[order], index->nr_pages >> order & 1);
+	assert_int_equal(blocks[PAGE_ORDER_MAX], index->nr_pages >> PAGE_ORDER_MAX);
+}
+
+static void test_index_is_held_at_first(void **state)
+{
+	struct index_fixture fixture;
+	struct index_counts counts;
+	uint32_t base;
+
 	(void)state;
-	assert_int_equal(index_clip_order(1, 18), 0);
-	assert_int_equal(index_clip_order(63, 18), 5);
-	assert_int_equal(index_clip_order(64, 18), 6);
-	assert_int_equal(index_clip_order(UINT32_C(1) << 28, 18), 18);
-	assert_int_equal(index_clip_order(UINT32_C(1) << 28, 9), 9);
+	index_fixture_init(&fixture, 100000);
+	assert_int_equal(fixture.index.nr_free, 0);
+	assert_int_equal(index_largest(&fixture.index), -1);
+	for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++)
+		assert_int_equal(index_take(&fixture.index, order, GROUP), PAGE_NONE);
+	assert_true(index_take_leaf(&fixture.index, 0, GROUP, &base) == 0);
+	assert_int_equal(index_take_exact(&fixture.index, 3, GROUP), PAGE_NONE);
+	assert_int_equal(index_steal(&fixture.index, 0, GROUP), INDEX_NR_GROUPS);
+	count_all(&fixture.index, &counts);
+	for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
+		assert_int_equal(counts.blocks[INDEX_PAGEBLOCK_FREE][order], 0);
+	index_fixture_deinit(&fixture);
 }
 
 static void test_index_hands_out_fresh_pages_in_order(void **state)
 {
 	const uint32_t nr_pages = 4 * 64 * 64;
-	struct fixture fixture;
+	struct index_fixture fixture;
 
 	(void)state;
-	fixture_init(&fixture, nr_pages, 18);
+	index_fixture_init_free(&fixture, nr_pages);
 	for (uint32_t i = 0; i < nr_pages; i++)
-		assert_int_equal(index_take(&fixture.index, 0), i);
-	assert_int_equal(index_take(&fixture.index, 0), PAGE_NONE);
+		assert_int_equal(index_take(&fixture.index, 0, GROUP), i);
+	assert_int_equal(index_take(&fixture.index, 0, GROUP), PAGE_NONE);
 	assert_int_equal(index_largest(&fixture.index), -1);
-	assert_null(index_validate(&fixture.index));
+	index_fixture_assert_valid(&fixture.index);
 	for (uint32_t i = nr_pages; i-- > 0;)
 		index_give(&fixture.index, i, 0);
 	assert_all_free(&fixture.index);
-	fixture_deinit(&fixture);
+	index_fixture_deinit(&fixture);
 }
 
-static void test_index_starts_at_zero_with_any_number_of_top_blocks(void **state)
-{
-	struct fixture fixture;
-
-	(void)state;
-	for (unsigned order = 0; order <= 18; order++) {
-		for (uint32_t nr = 1; nr < 8; nr++) {
-			fixture_init(&fixture, nr << order, order);
-			assert_int_equal(index_take(&fixture.index, 0), 0);
-			fixture_deinit(&fixture);
-			fixture_init(&fixture, nr << order, order);
-			for (uint32_t i = 0; i < nr; i++)
-				assert_int_equal(index_take(&fixture.index, order), i << order);
-			fixture_deinit(&fixture);
-		}
-	}
-}
-
-/* What does not fill a large block is used up first, smallest piece first. */
+/* What does not fill a pageblock belongs to a group already, and is used up first. */
 static void test_index_takes_remainder_first(void **state)
 {
-	static const uint32_t expected[] = { 70, 68, 69, 64, 65, 66, 67, 0, 1 };
-	struct fixture fixture;
+	static const uint32_t expected[] = { 1222, 1220, 1221, 1216, 1217 };
+	struct index_fixture fixture;
 
 	(void)state;
-	fixture_init(&fixture, 71, 18);
+	index_fixture_init_free(&fixture, 1223);
 	for (size_t i = 0; i < sizeof(expected) / sizeof(expected[0]); i++)
-		assert_int_equal(index_take(&fixture.index, 0), expected[i]);
-	fixture_deinit(&fixture);
+		assert_int_equal(index_take(&fixture.index, 0, GROUP), expected[i]);
+	assert_int_equal(index_take(&fixture.index, 6, GROUP), 1152);
+	assert_int_equal(index_take(&fixture.index, 6, GROUP), 1024);
+	assert_int_equal(index_take(&fixture.index, 6, GROUP), 1088);
+	assert_int_equal(index_take(&fixture.index, 6, GROUP), 0);
+	index_fixture_deinit(&fixture);
 }
 
 static void test_index_serves_each_order_to_the_end(void **state)
 {
 	(void)state;
-	for (unsigned order = 0; order <= 18; order++) {
-		uint32_t size = UINT32_C(1) << order;
-		struct fixture fixture;
+	for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
+		uint32_t size = pages_of(order);
+		struct index_fixture fixture;
 
-		fixture_init(&fixture, 3 * size, 18);
+		index_fixture_init_free(&fixture, 3 * size);
 		for (uint32_t i = 0; i < 3; i++)
-			assert_int_equal(index_take(&fixture.index, order) % size, 0);
+			assert_int_equal(index_take(&fixture.index, order, GROUP) % size, 0);
 		assert_int_equal(fixture.index.nr_free, 0);
-		assert_int_equal(index_take(&fixture.index, order), PAGE_NONE);
+		assert_int_equal(index_take(&fixture.index, order, GROUP), PAGE_NONE);
+		index_fixture_assert_valid(&fixture.index);
 		for (uint32_t i = 0; i < 3; i++)
 			index_give(&fixture.index, i * size, order);
 		assert_all_free(&fixture.index);
-		fixture_deinit(&fixture);
+		index_fixture_deinit(&fixture);
+	}
+}
+
+static void test_index_refuses_what_does_not_fit(void **state)
+{
+	struct index_fixture fixture;
+
+	(void)state;
+	for (unsigned order = 1; order <= PAGE_ORDER_MAX; order++) {
+		index_fixture_init_free(&fixture, pages_of(order) - 1);
+		assert_int_equal(index_take(&fixture.index, order, GROUP), PAGE_NONE);
+		assert_int_equal(index_largest(&fixture.index), order - 1);
+		assert_int_equal(index_take(&fixture.index, order - 1, GROUP), 0);
+		assert_int_equal(index_take(&fixture.index, order - 1, GROUP), PAGE_NONE);
+		index_fixture_deinit(&fixture);
 	}
 }
 
 static void test_index_prefers_smallest_then_lowest(void **state)
 {
-	struct fixture fixture;
+	struct index_fixture fixture;
 
 	(void)state;
-	fixture_init(&fixture, 256, 5);
-	for (uint32_t i = 0; i < 256; i++)
-		index_take(&fixture.index, 0);
+	index_fixture_init(&fixture, 256);
 	index_give(&fixture.index, 16, 4);
 	index_give(&fixture.index, 66, 1);
 	index_give(&fixture.index, 130, 1);
 	index_give(&fixture.index, 140, 0);
 	index_give(&fixture.index, 71, 0);
-	assert_int_equal(index_take(&fixture.index, 1), 66);
-	assert_int_equal(index_take(&fixture.index, 0), 71);
-	assert_int_equal(index_take(&fixture.index, 0), 140);
-	assert_int_equal(index_take(&fixture.index, 1), 130);
-	assert_int_equal(index_take(&fixture.index, 0), 16);
-	assert_null(index_validate(&fixture.index));
-	fixture_deinit(&fixture);
+	assert_int_equal(index_take(&fixture.index, 1, GROUP), 66);
+	assert_int_equal(index_take(&fixture.index, 0, GROUP), 71);
+	assert_int_equal(index_take(&fixture.index, 0, GROUP), 140);
+	assert_int_equal(index_take(&fixture.index, 1, GROUP), 130);
+	assert_int_equal(index_take(&fixture.index, 0, GROUP), 16);
+	index_fixture_assert_valid(&fixture.index);
+	index_fixture_deinit(&fixture);
 }
 
-/* Nothing moves between the levels while one page goes back and forth. */
-static void test_index_keeps_hot_leaf_open(void **state)
+/* The same at each level: the block behind the largest one is used up before that is broken. */
+static void test_index_breaks_no_larger_block_than_needed(void **state)
 {
-	struct fixture fixture;
-	uint64_t above;
+	struct index_fixture fixture;
 
 	(void)state;
-	fixture_init(&fixture, 64 * 64, 12);
-	assert_int_equal(index_take(&fixture.index, 0), 0);
-	above = fixture.index.levels[1].leaves[0];
-	for (unsigned i = 0; i < 10; i++) {
-		index_give(&fixture.index, 0, 0);
-		assert_int_equal(fixture.index.levels[1].leaves[0], above);
+	for (unsigned order = 0; order + 2 < PAGE_ORDER_MAX; order++) {
+		uint32_t size = pages_of(order);
+
+		index_fixture_init_free(&fixture, pages_of(PAGE_ORDER_MAX) + 4 * size);
+		assert_int_equal(index_take(&fixture.index, order, GROUP),
+				 pages_of(PAGE_ORDER_MAX));
+		assert_int_equal(index_largest(&fixture.index), PAGE_ORDER_MAX);
+		for (uint32_t i = 1; i < 4; i++)
+			assert_int_equal(index_take(&fixture.index, order, GROUP),
+					 pages_of(PAGE_ORDER_MAX) + i * size);
+		assert_int_equal(index_largest(&fixture.index), PAGE_ORDER_MAX);
+		assert_int_equal(index_take(&fixture.index, order, GROUP), 0);
+		assert_int_equal(index_largest(&fixture.index), PAGE_ORDER_MAX - 1);
+		index_fixture_deinit(&fixture);
+	}
+}
+
+/* One page is held: of each order above there is one block less, until it is back. */
+static void test_index_merges_at_every_level(void **state)
+{
+	static const uint32_t pages[] = { 0, 1, 63, 64, 511, 512, 32767, 32768, 200000, 262143 };
+	struct index_fixture fixture;
+	struct index_counts counts;
+
+	(void)state;
+	index_fixture_init_free(&fixture, pages_of(PAGE_ORDER_MAX));
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		index_claim(&fixture.index, pages[i], 0, GROUP);
+		index_fixture_assert_valid(&fixture.index);
+		count_all(&fixture.index, &counts);
+		for (unsigned order = 0; order < PAGE_ORDER_MAX; order++)
+			assert_int_equal(counts.blocks[GROUP][order] +
+						 counts.blocks[INDEX_PAGEBLOCK_FREE][order],
+					 1);
+		index_give(&fixture.index, pages[i], 0);
 		assert_all_free(&fixture.index);
-		assert_int_equal(index_take(&fixture.index, 0), 0);
 	}
-	fixture_deinit(&fixture);
+	index_fixture_deinit(&fixture);
 }
 
-static void test_index_finds_large_block_under_open_leaves(void **state)
+/* Two of the largest order stay two. */
+static void test_index_does_not_merge_beyond_largest_order(void **state)
 {
-	struct fixture fixture;
+	struct index_fixture fixture;
+	struct index_counts counts;
 
 	(void)state;
-	for (unsigned order = 6; order <= 18; order++) {
-		fixture_init(&fixture, UINT32_C(1) << order, 18);
-		index_give(&fixture.index, index_take(&fixture.index, 0), 0);
-		assert_int_equal(index_largest(&fixture.index), order);
-		assert_int_equal(index_take(&fixture.index, order), 0);
-		assert_null(index_validate(&fixture.index));
-		fixture_deinit(&fixture);
-	}
+	index_fixture_init_free(&fixture, 9 * pages_of(PAGE_ORDER_MAX));
+	count_all(&fixture.index, &counts);
+	assert_int_equal(counts.blocks[INDEX_PAGEBLOCK_FREE][PAGE_ORDER_MAX], 9);
+	assert_int_equal(index_largest(&fixture.index), PAGE_ORDER_MAX);
+	/* One that has lost its neighbour is no smaller than others, so the lowest is next. */
+	index_claim(&fixture.index, 2 * pages_of(PAGE_ORDER_MAX), PAGE_ORDER_MAX, GROUP);
+	for (uint32_t i = 0; i < 9; i++)
+		if (i != 2)
+			assert_int_equal(index_take(&fixture.index, PAGE_ORDER_MAX, GROUP),
+					 i * pages_of(PAGE_ORDER_MAX));
+	assert_int_equal(fixture.index.nr_free, 0);
+	index_fixture_deinit(&fixture);
 }
 
-/* A cap on the order below what a leaf could tell. */
-static void test_index_counts_no_block_above_max_order(void **state)
+/* The largest zone, free at its far end alone: behind many words of the last summary. */
+static void test_index_finds_the_last_page_of_the_largest_zone(void **state)
 {
-	uint64_t counts[PAGE_NR_ORDERS];
-	struct fixture fixture;
-	uint32_t cursor = 0;
+	const uint32_t nr_pages = UINT32_C(1) << 28;
+	struct index index;
+	void *memory = aligned_alloc(4096, (index_bytes(nr_pages) + 4095) & ~(size_t)4095);
 
 	(void)state;
-	fixture_init(&fixture, 1000, 3);
-	assert_true(index_count(&fixture.index, UINT32_MAX, &cursor, counts));
-	for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
-		assert_int_equal(counts[order], order == 3 ? 125 : 0);
-	assert_int_equal(index_largest(&fixture.index), 3);
-	fixture_deinit(&fixture);
+	assert_non_null(memory);
+	memset(memory, 0, index_bytes(nr_pages));
+	index_init(&index, nr_pages, memory);
+	index_give(&index, nr_pages - 1, 0);
+	index_give(&index, nr_pages / 2, 0);
+	assert_int_equal(index_take(&index, 0, GROUP), nr_pages / 2);
+	assert_int_equal(index_take(&index, 0, MOBILITY_MOVABLE), PAGE_NONE);
+	assert_int_equal(index_take(&index, 0, GROUP), nr_pages - 1);
+	assert_int_equal(index_take(&index, 0, GROUP), PAGE_NONE);
+	assert_int_equal(index.nr_free, 0);
+	free(memory);
 }
 
-#define NR_TAKEN 20000u
+/* Leaves. */
 
-/* In slices of any size the sum is the same, open leaves and short last ones included. */
-static void test_index_counts_in_slices(void **state)
+static void test_index_takes_blocks_of_one_leaf(void **state)
 {
-	static uint32_t taken[NR_TAKEN];
-	uint64_t whole[PAGE_NR_ORDERS], sliced[PAGE_NR_ORDERS];
-	struct fixture fixture;
-	uint32_t cursor = 0;
+	struct index_fixture fixture;
+	uint32_t base = PAGE_NONE;
 
 	(void)state;
-	fixture_init(&fixture, 300001, 18);
-	for (unsigned i = 0; i < NR_TAKEN; i++)
-		taken[i] = index_take(&fixture.index, i % 8);
-	for (unsigned i = 0; i < NR_TAKEN; i += 3)
-		if (taken[i] != PAGE_NONE)
-			index_give(&fixture.index, taken[i], i % 8);
-	assert_true(index_count(&fixture.index, UINT32_MAX, &cursor, whole));
-	for (uint32_t max_leaves = 1; max_leaves < 6000; max_leaves = max_leaves * 3 + 1) {
-		unsigned nr_slices = 1;
-
-		for (cursor = 0; !index_count(&fixture.index, max_leaves, &cursor, sliced);)
-			nr_slices++;
-		assert_memory_equal(sliced, whole, sizeof(whole));
-		assert_int_equal(nr_slices, (cursor + max_leaves - 1) / max_leaves);
-	}
-	fixture_deinit(&fixture);
-}
-
-static void test_index_takes_pages_of_one_leaf(void **state)
-{
-	struct fixture fixture;
-	uint32_t base = 0;
-
-	(void)state;
-	fixture_init(&fixture, 130, 18);
-	assert_int_equal(index_take_pages(&fixture.index, 0, &base), 0);
-	assert_int_equal(index_take_pages(&fixture.index, 1000, &base), 3);
-	assert_int_equal(base, 128);
-	assert_int_equal(index_take_pages(&fixture.index, 5, &base), 0x1f);
-	assert_int_equal(base, 0);
-	assert_true(index_take_pages(&fixture.index, 64, &base) == LEAF_FULL << 5);
-	assert_int_equal(base, 0);
-	assert_true(index_take_pages(&fixture.index, 64, &base) == LEAF_FULL);
+	index_fixture_init(&fixture, 130);
+	/* A leaf of large blocks, one of small ones, and a page beyond. */
+	index_give_pages(&fixture.index, 0, UINT64_C(0xffffffff00ff0000));
+	index_give_pages(&fixture.index, 64, 0xf3d);
+	index_give_pages(&fixture.index, 128, 2);
+	assert_true(index_take_leaf(&fixture.index, 1, GROUP, &base) == 0x514);
 	assert_int_equal(base, 64);
-	assert_int_equal(index_take_pages(&fixture.index, 1, &base), 0);
-	assert_null(index_validate(&fixture.index));
-	index_give_pages(&fixture.index, 64, LEAF_FULL, 64);
-	index_give_pages(&fixture.index, 128, 3, 2);
-	index_give_run(&fixture.index, 0, 0, LEAF_FULL);
+	assert_int_equal(fixture.index.nr_free, 40 + 1 + 1);
+	assert_true(index_take_leaf(&fixture.index, 0, GROUP, &base) == 1);
+	assert_int_equal(base, 64);
+	assert_true(index_take_leaf(&fixture.index, 0, GROUP, &base) == 2);
+	assert_int_equal(base, 128);
+	assert_true(index_take_leaf(&fixture.index, 3, GROUP, &base) ==
+		    UINT64_C(0x101010100010000));
+	assert_int_equal(base, 0);
+	assert_int_equal(fixture.index.nr_free, 0);
+	index_fixture_assert_valid(&fixture.index);
+	index_fixture_deinit(&fixture);
+}
+
+static void test_index_takes_every_block_of_a_leaf_once(void **state)
+{
+	struct index_fixture fixture;
+	uint32_t base = PAGE_NONE;
+
+	(void)state;
+	for (unsigned order = 0; order <= LEAF_ORDER_MAX; order++) {
+		index_fixture_init_free(&fixture, 64 + 40);
+		/* 40 pages are a block of 32 and one of 8. */
+		assert_true(index_take_leaf(&fixture.index, order, GROUP, &base) ==
+			    leaf_runs((UINT64_C(1) << 40) - 1, order));
+		assert_int_equal(base, 64);
+		assert_int_equal(fixture.index.nr_free, 64 + (order > 3 ? 8 : 0));
+		assert_true(index_take_leaf(&fixture.index, order, GROUP, &base) ==
+			    leaf_starts(order));
+		assert_int_equal(base, 0);
+		base = PAGE_NONE;
+		assert_true(index_take_leaf(&fixture.index, order, GROUP, &base) == 0);
+		assert_int_equal(base, PAGE_NONE);
+		index_fixture_assert_valid(&fixture.index);
+		index_fixture_deinit(&fixture);
+	}
+}
+
+static void test_index_gives_pages_of_one_leaf(void **state)
+{
+	struct index_fixture fixture;
+	uint32_t base;
+
+	(void)state;
+	index_fixture_init_free(&fixture, 128);
+	while (index_take_leaf(&fixture.index, 0, GROUP, &base))
+		;
+	index_give_pages(&fixture.index, 64, UINT64_C(0xff00000000000001));
+	assert_int_equal(fixture.index.nr_free, 9);
+	assert_int_equal(index_largest(&fixture.index), 3);
+	assert_true(index_free_pages(&fixture.index, 64) == UINT64_C(0xff00000000000001));
+	assert_true(index_free_pages(&fixture.index, 0) == 0);
+	index_give_pages(&fixture.index, 0, LEAF_FULL);
+	index_give_pages(&fixture.index, 64, ~UINT64_C(0xff00000000000001));
 	assert_all_free(&fixture.index);
-	fixture_deinit(&fixture);
+	index_fixture_deinit(&fixture);
 }
 
 static void test_index_gives_run_across_leaves(void **state)
 {
-	struct fixture fixture;
+	struct index_fixture fixture;
 
 	(void)state;
-	for (unsigned order = 0; order <= 8; order++) {
-		uint32_t size = UINT32_C(1) << order;
+	for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
+		uint32_t size = pages_of(order);
 
-		fixture_init(&fixture, 100 * size, 18);
+		index_fixture_init_free(&fixture, 100 * size);
 		for (uint32_t i = 0; i < 100; i++)
-			index_take(&fixture.index, order);
+			assert_int_not_equal(index_take(&fixture.index, order, GROUP), PAGE_NONE);
 		index_give_run(&fixture.index, 33 * size, order, LEAF_FULL);
-		assert_null(index_validate(&fixture.index));
+		index_fixture_assert_valid(&fixture.index);
 		assert_int_equal(fixture.index.nr_free, 64 * size);
 		index_give_run(&fixture.index, 0, order, (UINT64_C(1) << 33) - 1);
 		index_give_run(&fixture.index, 97 * size, order, 7);
 		assert_all_free(&fixture.index);
-		fixture_deinit(&fixture);
+		index_fixture_deinit(&fixture);
 	}
 }
 
-static void test_index_claims_any_free_block(void **state)
+static void test_index_gives_run_with_gaps(void **state)
 {
-	struct fixture fixture;
+	const uint64_t mask = UINT64_C(0x8000000100050000);
+	struct index_fixture fixture;
 
 	(void)state;
-	for (unsigned order = 0; order < 18; order++) {
-		uint32_t pfn = UINT32_C(1) << order;
+	for (unsigned order = 0; order <= 12; order++) {
+		uint32_t size = pages_of(order);
 
-		fixture_init(&fixture, UINT32_C(1) << 18, 18);
-		/* Something open at all levels. */
-		index_give(&fixture.index, index_take(&fixture.index, 0), 0);
-		index_claim(&fixture.index, pfn, order);
-		assert_null(index_validate(&fixture.index));
+		index_fixture_init_free(&fixture, 128 * size);
+		for (uint32_t i = 0; i < 128; i++)
+			index_take(&fixture.index, order, GROUP);
+		index_give_run(&fixture.index, 7 * size, order, mask);
+		index_fixture_assert_valid(&fixture.index);
+		assert_int_equal(fixture.index.nr_free, 4 * size);
+		for (uint32_t i = 0; i < 64; i++)
+			if (mask >> i & 1)
+				index_claim(&fixture.index, (7 + i) * size, order, GROUP);
+		assert_int_equal(fixture.index.nr_free, 0);
+		index_fixture_deinit(&fixture);
+	}
+}
+
+/* Claims. */
+
+static void test_index_claims_any_free_block(void **state)
+{
+	struct index_fixture fixture;
+
+	(void)state;
+	index_fixture_init_free(&fixture, pages_of(PAGE_ORDER_MAX));
+	for (unsigned order = 0; order < PAGE_ORDER_MAX; order++) {
+		uint32_t pfn = pages_of(order);
+
+		index_claim(&fixture.index, pfn, order, GROUP);
+		index_fixture_assert_valid(&fixture.index);
 		assert_false(index_free_pages(&fixture.index, pfn & ~63u) >> (pfn & 63) & 1);
 		assert_true(index_free_pages(&fixture.index, 0) & 1);
 		assert_int_equal(index_largest(&fixture.index), 17);
 		index_give(&fixture.index, pfn, order);
 		assert_all_free(&fixture.index);
-		fixture_deinit(&fixture);
 	}
+	index_claim(&fixture.index, 0, PAGE_ORDER_MAX, GROUP);
+	assert_int_equal(fixture.index.nr_free, 0);
+	index_give(&fixture.index, 0, PAGE_ORDER_MAX);
+	assert_all_free(&fixture.index);
+	index_fixture_deinit(&fixture);
 }
 
-static void test_index_takes_exact_and_frees_tail(void **state)
+static void test_index_claims_pages_of_one_leaf(void **state)
 {
-	static const uint32_t sizes[] = { 1, 3, 5, 63, 64, 65, 100, 4097, 5000, 16384 };
-	struct fixture fixture;
+	struct index_fixture fixture;
 
 	(void)state;
+	index_fixture_init_free(&fixture, 32768);
+	index_claim_pages(&fixture.index, 64, 0);
+	assert_all_free(&fixture.index);
+	index_claim_pages(&fixture.index, 64, 0xf0);
+	index_claim_pages(&fixture.index, 64, UINT64_C(1) << 63);
+	index_claim_pages(&fixture.index, 128, LEAF_FULL);
+	index_fixture_assert_valid(&fixture.index);
+	assert_int_equal(fixture.index.nr_free, 32768 - 4 - 1 - 64);
+	assert_true(index_free_pages(&fixture.index, 64) == UINT64_C(0x7fffffffffffff0f));
+	assert_true(index_free_pages(&fixture.index, 128) == 0);
+	index_give_pages(&fixture.index, 128, LEAF_FULL);
+	index_give_pages(&fixture.index, 64, UINT64_C(0x80000000000000f0));
+	assert_all_free(&fixture.index);
+	index_fixture_deinit(&fixture);
+}
+
+static void test_index_tells_parts_of_held_blocks_as_held(void **state)
+{
+	struct index_fixture fixture;
+
+	(void)state;
+	index_fixture_init_free(&fixture, pages_of(PAGE_ORDER_MAX));
+	for (unsigned order = 6; order <= PAGE_ORDER_MAX; order++) {
+		index_claim(&fixture.index, 0, order, GROUP);
+		assert_true(index_free_pages(&fixture.index, 0) == 0);
+		assert_true(index_free_pages(&fixture.index, pages_of(order) - 64) == 0);
+		assert_true(order == PAGE_ORDER_MAX ||
+			    index_free_pages(&fixture.index, pages_of(order)) == LEAF_FULL);
+		index_give(&fixture.index, 0, order);
+		assert_true(index_free_pages(&fixture.index, 0) == LEAF_FULL);
+	}
+	index_fixture_deinit(&fixture);
+}
+
+static void test_index_takes_exact_and_keeps_tail_free(void **state)
+{
+	static const uint32_t sizes[] = { 1,   3,    5,    63,   64,    65,    100,   511,
+					  513, 1023, 4097, 5000, 16384, 32769, 65535, 65536 };
+	struct index_fixture fixture;
+
+	(void)state;
+	index_fixture_init_free(&fixture, 65536);
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
 		uint32_t nr_pages = sizes[i], pfn = 0;
 
-		fixture_init(&fixture, 16384, 18);
-		assert_int_equal(index_take_exact(&fixture.index, nr_pages), 0);
-		assert_int_equal(fixture.index.nr_free, 16384 - nr_pages);
-		assert_null(index_validate(&fixture.index));
-		for (unsigned order = 15; order-- > 0;) {
+		assert_int_equal(index_take_exact(&fixture.index, nr_pages, GROUP), 0);
+		assert_int_equal(fixture.index.nr_free, 65536 - nr_pages);
+		index_fixture_assert_valid(&fixture.index);
+		for (unsigned order = 17; order-- > 0;) {
 			if (!(nr_pages >> order & 1))
 				continue;
 			index_give(&fixture.index, pfn, order);
-			pfn += UINT32_C(1) << order;
+			pfn += pages_of(order);
 		}
 		assert_all_free(&fixture.index);
-		fixture_deinit(&fixture);
 	}
+	index_fixture_deinit(&fixture);
 }
 
-/* A fault in any part is noticed; `at` is mended afterwards. */
-static void assert_notices(struct index *index, void *at, uint8_t flip)
+/* The tail is free, but the whole block must be there: 3 pages do not fit a remainder of 3. */
+static void test_index_refuses_exact_without_block(void **state)
 {
-	uint8_t *byte = at;
-
-	*byte ^= flip;
-	assert_non_null(index_validate(index));
-	*byte ^= flip;
-	assert_null(index_validate(index));
-}
-
-static void test_index_validate_notices_damage(void **state)
-{
-	struct fixture fixture;
-	struct index *index = &fixture.index;
-	struct index_level *level;
+	struct index_fixture fixture;
 
 	(void)state;
-	fixture_init(&fixture, 128 * 64 + 3, 18);
-	for (unsigned i = 0; i < 3 * 64; i++)
-		index_take(index, 0);
-	index_give(index, 70, 0);
-	index_give(index, 4, 1);
-	level = &index->levels[0];
-	assert_notices(index, &level->leaves[1], 1);
-	assert_notices(index, &level->leaves[50], 1);
-	assert_notices(index, &level->leaves[128], 8);
-	assert_notices(index, &level->leaves[level->nr_leaves], 1);
-	assert_notices(index, &level->leaf_classes[1], 1);
-	assert_notices(index, &level->files[0].of[1], 1 << 1);
-	assert_notices(index, &level->files[0].of[3], 1 << 1);
-	assert_notices(index, &level->files[1].of[2], 0x80);
-	assert_notices(index, (uint8_t *)&level->files[2].of[1] + 7, 0x80);
-	assert_notices(index, &level->sums[0].of[1], 1);
-	assert_notices(index, &level->sums[0].of[1], 1 << 2);
-	assert_notices(index, &level->sums[0].of[1], 1 << 7);
-	assert_notices(index, &level->tops[0].of[1], 1);
-	assert_notices(index, &level->tops[0].of[6], 1);
-	assert_notices(index, &level->classes, 1 << 1);
-	assert_notices(index, &level->classes, 1 << 6);
-	assert_notices(index, &index->levels[1].leaves[0], 2);
-	assert_notices(index, &index->levels[1].leaves[0], 1 << 7);
-	assert_notices(index, &index->nr_free, 1);
-	level->open++;
-	assert_non_null(index_validate(index));
-	fixture_deinit(&fixture);
+	index_fixture_init_free(&fixture, 67);
+	index_claim(&fixture.index, 0, 6, GROUP);
+	assert_int_equal(index_take_exact(&fixture.index, 3, GROUP), PAGE_NONE);
+	assert_int_equal(fixture.index.nr_free, 3);
+	assert_int_equal(index_take_exact(&fixture.index, 2, GROUP), 64);
+	assert_int_equal(index_take_exact(&fixture.index, 1, GROUP), 66);
+	assert_int_equal(index_take_exact(&fixture.index, 1, GROUP), PAGE_NONE);
+	index_fixture_assert_valid(&fixture.index);
+	index_fixture_deinit(&fixture);
+}
+
+/* Counts. */
+
+#define NR_TAKEN 20000u
+
+static void leave_a_mess(struct index *index)
+{
+	static uint32_t taken[NR_TAKEN];
+
+	for (unsigned i = 0; i < NR_TAKEN; i++)
+		taken[i] = index_take(index, i % 8, (enum mobility)(i / 8 % INDEX_NR_GROUPS));
+	for (unsigned i = 0; i < NR_TAKEN; i += 3)
+		if (taken[i] != PAGE_NONE)
+			index_give(index, taken[i], i % 8);
+}
+
+/* In slices of any size the sum is the same, short last leaves included. */
+/* All that is free below the end, where no free block lies across it; of any end and order. */
+static void test_index_takes_all_below_an_end(void **state)
+{
+	static const uint32_t ends[] = { 1, 63, 64, 500, 512, 1000, 4096, 33000, 40000, 65535 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		for (unsigned order = 0; order <= 15; order++) {
+			struct index_fixture fixture;
+			uint32_t pfn, nr_blocks = 0;
+
+			index_fixture_init_free(&fixture, 65536);
+			index_claim(&fixture.index, ends[i], 0, GROUP);
+			while ((pfn = index_take_below(&fixture.index, order, GROUP, ends[i])) !=
+			       PAGE_NONE) {
+				assert_true(pfn + pages_of(order) <= ends[i]);
+				nr_blocks++;
+			}
+			assert_int_equal(nr_blocks, ends[i] >> order);
+			assert_int_equal(fixture.index.nr_free, 65535 - (nr_blocks << order));
+			index_fixture_assert_valid(&fixture.index);
+			index_fixture_deinit(&fixture);
+		}
+}
+
+static void test_index_counts_in_slices(void **state)
+{
+	struct index_counts whole;
+	struct index_fixture fixture;
+	struct index *index = &fixture.index;
+
+	(void)state;
+	index_fixture_init_free(&fixture, 300001);
+	leave_a_mess(index);
+	count_all(index, &whole);
+	for (uint32_t max_leaves = 1; max_leaves < 10000; max_leaves = max_leaves * 3 + 1) {
+		struct index_counts sliced = { 0 };
+		uint32_t cursor = 0, nr_slices = 1;
+
+		while (!index_count(index, 0, index->nr_pages, max_leaves, &cursor, &sliced))
+			nr_slices++;
+		assert_memory_equal(&sliced, &whole, sizeof(whole));
+		assert_int_equal(nr_slices, (cursor + max_leaves - 1) / max_leaves);
+		assert_true(index_count(index, 0, index->nr_pages, 1, &cursor, &sliced));
+		assert_memory_equal(&sliced, &whole, sizeof(whole));
+	}
+	index_fixture_deinit(&fixture);
+}
+
+/* Many leaves in a row that have nearly all of their pages free. */
+static void test_index_counts_full_bytes(void **state)
+{
+	const uint32_t nr_leaves = 1024;
+	struct index_counts counts;
+	struct index_fixture fixture;
+
+	(void)state;
+	index_fixture_init_free(&fixture, nr_leaves * LEAF_UNITS);
+	for (uint32_t i = 0; i < nr_leaves; i++)
+		index_claim(&fixture.index, i * LEAF_UNITS, 0, GROUP);
+	count_all(&fixture.index, &counts);
+	for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
+		assert_int_equal(counts.blocks[GROUP][order],
+				 order <= LEAF_ORDER_MAX ? nr_leaves : 0);
+	for (uint32_t i = 0; i < nr_leaves; i++)
+		for (unsigned order = 1; order <= LEAF_ORDER_MAX; order++)
+			index_claim(&fixture.index, i * LEAF_UNITS + pages_of(order), order, GROUP);
+	count_all(&fixture.index, &counts);
+	assert_int_equal(counts.blocks[GROUP][0], nr_leaves);
+	assert_int_equal(fixture.index.nr_free, nr_leaves);
+	index_fixture_deinit(&fixture);
+}
+
+/* Only what lies between start and end is looked at, which is all that is free. */
+static void test_index_counts_part_of_it(void **state)
+{
+	struct index_counts counts = { 0 };
+	struct index_fixture fixture;
+	uint32_t cursor = 0;
+
+	(void)state;
+	index_fixture_init(&fixture, 300000);
+	index_fixture_give(&fixture, 70 * 512, 200 * 512 + 5);
+	assert_true(
+		index_count(&fixture.index, 70 * 512, 200 * 512 + 5, UINT32_MAX, &cursor, &counts));
+	assert_int_equal(counts.pageblocks[INDEX_PAGEBLOCK_FREE], 130);
+	assert_int_equal(counts.pageblocks[INDEX_PAGEBLOCK_UNMOVABLE], 1);
+	assert_int_equal(counts.blocks[INDEX_PAGEBLOCK_UNMOVABLE][0], 1);
+	assert_int_equal(counts.blocks[INDEX_PAGEBLOCK_UNMOVABLE][2], 1);
+	/* 70 .. 71, 72 .. 79, 80 .. 95, 96 .. 127, 128 .. 191, 192 .. 199 */
+	for (unsigned order = 9; order <= PAGE_ORDER_MAX; order++)
+		assert_int_equal(counts.blocks[INDEX_PAGEBLOCK_FREE][order],
+				 order == 12 ? 2 : order == 10 || (order > 12 && order < 16));
+	cursor = 0;
+	assert_true(index_count(&fixture.index, 5, 5, 1, &cursor, &counts));
+	assert_int_equal(cursor, 0);
+	index_fixture_deinit(&fixture);
+}
+
+/* Of each order in turn nothing larger is left. */
+static void test_index_tells_largest_block(void **state)
+{
+	struct index_fixture fixture;
+
+	(void)state;
+	for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
+		uint32_t size = pages_of(order);
+
+		index_fixture_init_free(&fixture, 4 * size);
+		for (uint32_t i = 0; i < 4; i++)
+			index_claim(&fixture.index, i * size, order, MOBILITY_RECLAIMABLE);
+		assert_int_equal(index_largest(&fixture.index), -1);
+		index_give(&fixture.index, size, order);
+		assert_int_equal(index_largest(&fixture.index), order);
+		index_give(&fixture.index, 2 * size, order);
+		assert_int_equal(index_largest(&fixture.index), order);
+		index_give(&fixture.index, 3 * size, order);
+		assert_int_equal(index_largest(&fixture.index),
+				 order < PAGE_ORDER_MAX ? order + 1 : order);
+		index_fixture_deinit(&fixture);
+	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_index_clips_order_to_size),
+		cmocka_unit_test(test_index_is_held_at_first),
 		cmocka_unit_test(test_index_hands_out_fresh_pages_in_order),
-		cmocka_unit_test(test_index_starts_at_zero_with_any_number_of_top_blocks),
 		cmocka_unit_test(test_index_takes_remainder_first),
 		cmocka_unit_test(test_index_serves_each_order_to_the_end),
+		cmocka_unit_test(test_index_refuses_what_does_not_fit),
 		cmocka_unit_test(test_index_prefers_smallest_then_lowest),
-		cmocka_unit_test(test_index_keeps_hot_leaf_open),
-		cmocka_unit_test(test_index_finds_large_block_under_open_leaves),
-		cmocka_unit_test(test_index_counts_no_block_above_max_order),
-		cmocka_unit_test(test_index_counts_in_slices),
-		cmocka_unit_test(test_index_takes_pages_of_one_leaf),
+		cmocka_unit_test(test_index_breaks_no_larger_block_than_needed),
+		cmocka_unit_test(test_index_merges_at_every_level),
+		cmocka_unit_test(test_index_does_not_merge_beyond_largest_order),
+		cmocka_unit_test(test_index_finds_the_last_page_of_the_largest_zone),
+		cmocka_unit_test(test_index_takes_blocks_of_one_leaf),
+		cmocka_unit_test(test_index_takes_every_block_of_a_leaf_once),
+		cmocka_unit_test(test_index_gives_pages_of_one_leaf),
 		cmocka_unit_test(test_index_gives_run_across_leaves),
+		cmocka_unit_test(test_index_gives_run_with_gaps),
 		cmocka_unit_test(test_index_claims_any_free_block),
-		cmocka_unit_test(test_index_takes_exact_and_frees_tail),
-		cmocka_unit_test(test_index_validate_notices_damage),
+		cmocka_unit_test(test_index_claims_pages_of_one_leaf),
+		cmocka_unit_test(test_index_tells_parts_of_held_blocks_as_held),
+		cmocka_unit_test(test_index_takes_exact_and_keeps_tail_free),
+		cmocka_unit_test(test_index_refuses_exact_without_block),
+		cmocka_unit_test(test_index_takes_all_below_an_end),
+		cmocka_unit_test(test_index_counts_in_slices),
+		cmocka_unit_test(test_index_counts_full_bytes),
+		cmocka_unit_test(test_index_counts_part_of_it),
+		cmocka_unit_test(test_index_tells_largest_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

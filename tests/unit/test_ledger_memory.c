@@ -23,7 +23,7 @@ static void test_ledger_memory_is_zeroed_and_outlives_its_mapping(void **state)
 	uint32_t word;
 
 	(void)state;
-	assert_int_equal(ledger_memory_init(&ledger, "test-ledger", LEDGER_BYTES), 0);
+	assert_int_equal(ledger_memory_init(&ledger, "test-ledger", LEDGER_BYTES, LEDGER_BYTES), 0);
 	for (size_t i = 0; i < LEDGER_BYTES / sizeof(word); i++)
 		assert_int_equal(((uint32_t *)ledger.memory)[i], 0);
 	((uint32_t *)ledger.memory)[3] = 77;
@@ -41,7 +41,7 @@ static void test_ledger_memory_is_sealed_and_private(void **state)
 	struct stat status;
 
 	(void)state;
-	assert_int_equal(ledger_memory_init(&ledger, "test-ledger", LEDGER_BYTES), 0);
+	assert_int_equal(ledger_memory_init(&ledger, "test-ledger", LEDGER_BYTES, LEDGER_BYTES), 0);
 	assert_int_equal(fstat(ledger.fd, &status), 0);
 	assert_int_equal(status.st_mode & 0777, 0600);
 	assert_int_equal(status.st_size, LEDGER_BYTES);
@@ -61,7 +61,7 @@ static void test_ledger_memory_is_backed_as_a_whole(void **state)
 	struct stat status;
 
 	(void)state;
-	assert_int_equal(ledger_memory_init(&ledger, "test-ledger", LEDGER_BYTES), 0);
+	assert_int_equal(ledger_memory_init(&ledger, "test-ledger", LEDGER_BYTES, LEDGER_BYTES), 0);
 	assert_int_equal(fstat(ledger.fd, &status), 0);
 	assert_true(status.st_blocks * 512 >= (off_t)LEDGER_BYTES);
 	ledger_memory_deinit(&ledger);
@@ -72,7 +72,7 @@ static void test_ledger_memory_refuses_what_can_not_be_had(void **state)
 	struct ledger_memory ledger = LEDGER_MEMORY_NULL;
 
 	(void)state;
-	assert_true(ledger_memory_init(&ledger, "test-ledger", (size_t)1 << 62) < 0);
+	assert_true(ledger_memory_init(&ledger, "test-ledger", (size_t)1 << 62, 4096) < 0);
 	assert_null(ledger.memory);
 	assert_int_equal(ledger.fd, -1);
 	assert_null(index_memory_new((size_t)1 << 62));

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -115,18 +117,27 @@ static void assert_received(int fd, const char *expected)
 	assert_string_equal(text, expected);
 }
 
-static void test_notify_tells_the_manager(void **state)
+/* A manager's socket, as the environment names it. */
+static int manager_new(void)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	socklen_t size = sizeof(address);
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	char name[sizeof(address.sun_path) + 1] = "@";
 
-	(void)state;
 	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(sa_family_t)), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
 	memcpy(name + 1, address.sun_path + 1, size - sizeof(sa_family_t) - 1);
 	setenv("NOTIFY_SOCKET", name, 1);
+	return fd;
+}
+
+static void test_notify_tells_the_manager(void **state)
+{
+	int fd = manager_new();
+	char byte;
+
+	(void)state;
 	notify_status("Committing %u %%", 7u);
 	notify_extend_timeout(1500);
 	notify_ready();
@@ -137,7 +148,31 @@ static void test_notify_tells_the_manager(void **state)
 	assert_received(fd, "READY=1");
 	assert_received(fd, "STOPPING=1");
 	notify_ready(); /* to nobody */
-	assert_int_equal(recv(fd, name, sizeof(name), MSG_DONTWAIT), -1);
+	assert_int_equal(recv(fd, &byte, sizeof(byte), MSG_DONTWAIT), -1);
+	close(fd);
+}
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* The manager waits for a time that is not before it asked for the reload. */
+static void test_notify_reloading_comes_with_the_time(void **state)
+{
+	uint64_t before = now_us(), told;
+	int fd = manager_new();
+	char text[128] = "";
+
+	(void)state;
+	notify_reloading();
+	unsetenv("NOTIFY_SOCKET");
+	assert_true(recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT) > 0);
+	assert_int_equal(sscanf(text, "RELOADING=1\nMONOTONIC_USEC=%" SCNu64, &told), 1);
+	assert_in_range(told, before, now_us());
 	close(fd);
 }
 
@@ -148,6 +183,7 @@ int main(void)
 		cmocka_unit_test(test_notify_without_a_listen_fd_says_so),
 		cmocka_unit_test(test_notify_unusable_listen_fd_is_refused),
 		cmocka_unit_test(test_notify_tells_the_manager),
+		cmocka_unit_test(test_notify_reloading_comes_with_the_time),
 	};
 
 	return cmocka_run_group_tests_name("notify", tests, NULL, NULL);

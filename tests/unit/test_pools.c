@@ -18,6 +18,7 @@
 #include "service/log.h"
 #include "service/loop.h"
 #include "service/pools.h"
+#include "service/sizing.h"
 #include "service/topology.h"
 #include "service/worker.h"
 
@@ -207,6 +208,57 @@ static void test_pools_warn_of_more_than_the_node_has(void **state)
 	assert_string_equal(text, "");
 }
 
+static void test_pools_have_room_to_grow(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (unsigned i = 0; i < 3; i++)
+		fixture->topology.nodes[i].mem_bytes = 80 * MIB;
+	fixture->pool_config.contiguous = (struct service_size){ .bytes = 2 * MIB };
+	assert_int_equal(make_pools(fixture), 0);
+	struct pools_pool *pool = &fixture->pools.pools[0];
+	assert_int_equal(zone_capacity(pool->zones[0].zone), 240 * MIB / PAGE_BYTES);
+	assert_int_equal(backing_capacity_bytes(pool->zones[0].backing), 240 * MIB);
+	assert_int_equal(zone_nr_pages(pool->zones[0].zone), 1024);
+	assert_int_equal(zone_nr_contiguous(pool->zones[0].zone), 512);
+
+	const struct sizing sizing = { .size_bytes = 32 * MIB, .min_bytes = MIB };
+	assert_int_equal(pools_zone_prepare(&pool->zones[0], sizing.size_bytes), 0);
+	pools_zone_set_size(&pool->zones[0], &sizing);
+	pools_update_max_order(pool);
+	assert_int_equal(zone_nr_pages(pool->zones[0].zone), 8192);
+	assert_int_equal(backing_size_bytes(pool->zones[0].backing), 32 * MIB);
+	assert_int_equal(zone_watermarks(pool->zones[0].zone).min, 256);
+	assert_int_equal(pool->max_order, 13);
+	assert_int_equal(pools_size_bytes(&fixture->pools), 40 * MIB);
+}
+
+/* Opening one is what the next daemon does with the ledger that it is left. */
+static void test_pools_zone_with_a_damaged_ledger_is_set_aside(void **state)
+{
+	const struct zone_config config = { .index = 1, .nr_pages = 1024, .nr_slots = NR_SLOTS };
+	struct pools_zone zone = { .ledger = LEDGER_MEMORY_NULL };
+	size_t size_bytes = zone_ledger_bytes(&config);
+	struct zone_fault fault;
+	uint32_t pfn;
+
+	(void)state;
+	assert_int_equal(ledger_memory_init(&zone.ledger, "test", size_bytes, size_bytes), 0);
+	memset(zone.ledger.memory, 0xa5, size_bytes);
+	assert_int_equal(pools_zone_open(&zone, &config), 0);
+	assert_string_equal(zone.damage, "page 0: this is no ledger");
+	/* It serves nothing, holds nothing, and is sound in itself. */
+	assert_int_equal(zone_alloc(zone.zone, 0, (struct word_owner){ .slot = 1 }, &pfn),
+			 ZONE_E_FULL);
+	assert_int_equal(zone_nr_free(zone.zone), 0);
+	assert_int_equal(zone_free(zone.zone, 5, 0, 1), ZONE_E_RANGE);
+	assert_int_equal(zone_validate(zone.zone, &fault), 0);
+	/* What was found stays as it was, for who wants to look. */
+	for (size_t i = 0; i < size_bytes; i++)
+		assert_int_equal(((uint8_t *)zone.ledger.memory)[i], 0xa5);
+	pools_zone_deinit(&zone);
+}
+
 #define POOLS_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -218,6 +270,8 @@ int main(void)
 		POOLS_TEST(test_pools_sizes_are_rounded_and_parts_are_of_the_node),
 		POOLS_TEST(test_pools_refuse_what_can_not_be),
 		POOLS_TEST(test_pools_warn_of_more_than_the_node_has),
+		POOLS_TEST(test_pools_have_room_to_grow),
+		POOLS_TEST(test_pools_zone_with_a_damaged_ledger_is_set_aside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

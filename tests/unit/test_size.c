@@ -74,12 +74,26 @@ static void test_size_is_written_as_it_is_read(void **state)
 	}
 }
 
+static void test_size_parts_are_of_the_whole(void **state)
+{
+	const struct service_size bytes = { .bytes = 77 }, part = { .permyriad = 1250 };
+	const struct service_size all = { .permyriad = 10000 }, least = { .permyriad = 1 };
+
+	(void)state;
+	assert_int_equal(size_resolve(&bytes, 5), 77);
+	assert_int_equal(size_resolve(&part, 800), 100);
+	assert_int_equal(size_resolve(&part, 807), 100);
+	assert_int_equal(size_resolve(&least, 9999), 0);
+	assert_true(size_resolve(&all, UINT64_MAX) == UINT64_MAX);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_size_reads_units_and_parts),
 		cmocka_unit_test(test_size_refuses_the_rest),
 		cmocka_unit_test(test_size_is_written_as_it_is_read),
+		cmocka_unit_test(test_size_parts_are_of_the_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

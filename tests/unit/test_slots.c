@@ -22,7 +22,7 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(memory, 0, sizeof(memory));
-	return slot_table_init(&table, NR_SLOTS, memory);
+	return slot_table_open(&table, NR_SLOTS, memory);
 }
 
 static unsigned take(void)
@@ -45,9 +45,41 @@ static void test_slots_refuses_impossible_sizes(void **state)
 	struct slot_table other;
 
 	(void)state;
-	assert_int_equal(slot_table_init(&other, 0, memory), -EINVAL);
-	assert_int_equal(slot_table_init(&other, 1, memory), -EINVAL);
-	assert_int_equal(slot_table_init(&other, WORD_NR_SLOTS + 1, memory), -EINVAL);
+	assert_int_equal(slot_table_open(&other, 0, memory), -EINVAL);
+	assert_int_equal(slot_table_open(&other, 1, memory), -EINVAL);
+	assert_int_equal(slot_table_open(&other, WORD_NR_SLOTS + 1, memory), -EINVAL);
+}
+
+static void test_slots_are_as_they_were_when_opened_again(void **state)
+{
+	struct slot_table again;
+	unsigned live = take(), dying = take(), left = take(), slot;
+
+	(void)state;
+	slot_table_set_state(&table, dying, SLOT_DYING);
+	leave(left);
+	assert_int_equal(slot_table_open(&again, NR_SLOTS, memory), 0);
+	assert_int_equal(again.nr_used, 2);
+	assert_int_equal(memory[live].state, SLOT_LIVE);
+	slot_table_leave(&again, dying);
+	for (unsigned i = 0; i < NR_SLOTS - 2; i++) {
+		assert_int_equal(slot_table_take(&again, 1, 1, 1, &slot), 0);
+		assert_int_not_equal(slot, live);
+	}
+	assert_int_equal(slot_table_take(&again, 1, 1, 1, &slot), SLOT_E_FULL);
+}
+
+static void test_slots_notices_a_state_that_is_none(void **state)
+{
+	struct slot_table again = { .nr_slots = 77 };
+
+	(void)state;
+	memory[3].state = SLOT_DYING + 1;
+	assert_int_equal(slot_table_open(&again, NR_SLOTS, memory), SLOT_E_DAMAGED);
+	assert_int_equal(again.nr_slots, 77);
+	memory[3].state = SLOT_FREE;
+	memory[WORD_SLOT_DAEMON].state = SLOT_LIVE;
+	assert_int_equal(slot_table_open(&again, NR_SLOTS, memory), SLOT_E_DAMAGED);
 }
 
 static void test_slots_records_who_took_one(void **state)
@@ -123,6 +155,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_slots_refuses_impossible_sizes),
+		cmocka_unit_test_setup(test_slots_are_as_they_were_when_opened_again, setup),
+		cmocka_unit_test_setup(test_slots_notices_a_state_that_is_none, setup),
 		cmocka_unit_test_setup(test_slots_records_who_took_one, setup),
 		cmocka_unit_test_setup(test_slots_gives_each_but_the_daemons, setup),
 		cmocka_unit_test_setup(test_slots_goes_through_its_states, setup),

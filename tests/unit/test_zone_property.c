@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A million random operations on zones of many shapes, beside a model too simple to be wrong: two
- * arrays that say of each page who holds it and whether a block of which order starts there.
+ * A million random operations of all kinds on zones of many shapes, beside a model too simple to be
+ * wrong (support/zone_model.h).
  *
- * After each operation the zone must have answered as the model does; every few hundred, all of
- * zone_validate() must hold, and the free blocks must be those that merging the model's free pages
- * gives. PAGEPOOL_TEST_SEED repeats a run.
+ * After each operation the zone must have answered as the model does; every few hundred, everything
+ * is compared. Not after each: that would merge what the zone keeps warm, and hide it. Now and then
+ * the zone is forgotten and opened again on its ledger, in the midst of whatever it was doing.
+ * PAGEPOOL_TEST_SEED repeats a run.
  */
 
 #include <errno.h>
@@ -21,45 +22,62 @@
 
 #include <cmocka.h>
 
+#include "core/ledger.h"
 #include "core/zone.h"
+#include "support/zone_fixture.h"
+#include "support/zone_model.h"
 
-#define NR_SLOTS 9u
 #define NR_EXACT 64u
 #define NR_OPERATIONS 1000000u
 #define BULK_MAX 200u
 
-#define FREE 0
-#define HOLE 0xff
-#define NO_HEAD 0xff
-
 struct shape {
-	uint32_t nr_pages;
+	uint32_t nr_pages, capacity_pages, contiguous_pages;
 	unsigned max_order;
 };
 
 static const struct shape shapes[] = {
-	{ 1, 0 },     { 1, 18 },      { 2, 18 },     { 3, 1 },       { 63, 5 },      { 64, 5 },
-	{ 64, 6 },    { 64, 18 },     { 65, 3 },     { 127, 18 },    { 129, 6 },     { 1000, 0 },
-	{ 1000, 9 },  { 4095, 11 },   { 4096, 11 },  { 4096, 12 },   { 4097, 18 },   { 5000, 7 },
-	{ 8192, 13 }, { 12345, 10 },  { 16384, 18 }, { 20011, 12 },  { 20011, 18 },  { 33333, 15 },
-	{ 65536, 4 }, { 262144, 18 }, { 300000, 9 }, { 524288, 18 }, { 600001, 18 },
+	{ 1, 1, 0, 0 },
+	{ 1, 70, 0, 18 },
+	{ 2, 2, 0, 18 },
+	{ 3, 200, 0, 1 },
+	{ 63, 63, 0, 5 },
+	{ 64, 128, 0, 6 },
+	{ 64, 1000, 0, 18 },
+	{ 65, 65, 0, 3 },
+	{ 127, 513, 0, 18 },
+	{ 129, 129, 0, 6 },
+	{ 512, 512, 512, 9 },
+	{ 512, 2000, 512, 18 },
+	{ 1000, 1000, 512, 0 },
+	{ 1025, 1536, 1024, 9 },
+	{ 4095, 8192, 0, 11 },
+	{ 4096, 4096, 1024, 12 },
+	{ 4097, 6000, 1536, 18 },
+	{ 5000, 5000, 2048, 7 },
+	{ 8192, 8192, 0, 13 },
+	{ 12345, 20000, 3072, 10 },
+	{ 16384, 16384, 8192, 18 },
+	{ 20011, 20011, 0, 12 },
+	{ 20011, 40000, 10240, 18 },
+	{ 33333, 70000, 0, 15 },
+	{ 65536, 65536, 0, 4 },
+	{ 70000, 300000, 66048, 18 },
+	{ 262144, 262144, 0, 18 },
+	{ 300000, 300000, 0, 9 },
+	{ 600001, 600001, 262144, 18 },
 };
 
 #define NR_SHAPES (sizeof(shapes) / sizeof(shapes[0]))
 
+/* What zone_alloc_exact() granted, and may be gone meanwhile, in part or as a whole. */
 struct exact {
 	uint32_t pfn, nr_pages;
 	unsigned slot;
 };
 
-struct model {
-	struct zone zone;
-	void *ledger, *index;
-	uint32_t nr_pages;
-	unsigned max_order;
-	uint8_t *holder; /* by page: a slot, FREE or HOLE */
-	uint8_t *head;   /* by page: the order of the block that starts here, or NO_HEAD */
-	uint32_t nr_free;
+struct run {
+	struct zone_model model;
 	struct exact exact[NR_EXACT];
 };
 
@@ -80,11 +98,11 @@ static uint32_t random_below(uint32_t n)
 
 static unsigned random_slot(void)
 {
-	return 1 + random_below(NR_SLOTS - 1);
+	return 1 + random_below(ZONE_MODEL_NR_SLOTS - 1);
 }
 
 /* Small orders more often than large ones; now and then one that does not exist. */
-static unsigned random_order(const struct model *model)
+static unsigned random_order(const struct zone_model *model)
 {
 	uint64_t bits = random_next() >> 20;
 	unsigned order = 0;
@@ -96,10 +114,11 @@ static unsigned random_order(const struct model *model)
 	return order;
 }
 
-static struct word_owner owner_of(unsigned slot)
+static struct word_owner random_owner(void)
 {
-	return (struct word_owner){ .slot = (uint16_t)slot,
-				    .tag = (uint16_t)random_below(WORD_NR_TAGS) };
+	return (struct word_owner){ .slot = random_slot(),
+				    .tag = random_below(WORD_NR_TAGS),
+				    .mobility = random_below(NR_MOBILITIES) };
 }
 
 static uint32_t size_of(unsigned order)
@@ -107,203 +126,144 @@ static uint32_t size_of(unsigned order)
 	return UINT32_C(1) << order;
 }
 
-/* The model. */
-
-static int model_is_free(const struct model *model, uint32_t pfn, uint32_t nr_pages)
+static unsigned largest_order(uint32_t nr_pages)
 {
-	for (uint32_t i = 0; i < nr_pages; i++)
-		if (model->holder[pfn + i] != FREE)
-			return 0;
-	return 1;
+	return 31u - (unsigned)__builtin_clz(nr_pages);
 }
 
-static void model_take(struct model *model, uint32_t pfn, unsigned order, unsigned holder)
+/* The start of some block; PAGE_NONE when none is near. Most blocks are at low pages. */
+static uint32_t random_head(const struct zone_model *model)
 {
-	assert_int_equal(pfn & (size_of(order) - 1), 0);
-	assert_true(pfn < model->nr_pages && size_of(order) <= model->nr_pages - pfn);
-	assert_true(model_is_free(model, pfn, size_of(order)));
-	memset(model->holder + pfn, (int)holder, size_of(order));
-	model->head[pfn] = (uint8_t)order;
-	model->nr_free -= size_of(order);
-}
+	uint32_t pfn = random_below(model->capacity) >> random_below(8);
 
-static void model_give(struct model *model, uint32_t pfn, unsigned order)
-{
-	memset(model->holder + pfn, FREE, size_of(order));
-	model->head[pfn] = NO_HEAD;
-	model->nr_free += size_of(order);
-}
-
-/* What zone_free() must say. */
-static int model_answer(const struct model *model, uint64_t pfn, unsigned order, unsigned slot)
-{
-	if (order > model->max_order)
-		return ZONE_E_ALIGN;
-	if (pfn >= model->nr_pages || size_of(order) > model->nr_pages - pfn)
-		return ZONE_E_RANGE;
-	if (pfn & (size_of(order) - 1))
-		return ZONE_E_ALIGN;
-	if (model->head[pfn] == NO_HEAD)
-		return ZONE_E_NOT_HEAD;
-	if (model->head[pfn] != order)
-		return ZONE_E_ORDER;
-	return model->holder[pfn] == slot ? 0 : ZONE_E_NOT_HELD;
-}
-
-/* Free blocks as merging makes them: the largest aligned ones, greedily. */
-static void model_count(const struct model *model, uint64_t counts[PAGE_NR_ORDERS])
-{
-	memset(counts, 0, PAGE_NR_ORDERS * sizeof(*counts));
-	for (uint32_t pfn = 0; pfn < model->nr_pages;) {
-		unsigned order = 0;
-
-		if (model->holder[pfn] != FREE) {
-			pfn++;
-			continue;
-		}
-		while (order < model->max_order && !(pfn & size_of(order)) &&
-		       size_of(order + 1) <= model->nr_pages - pfn &&
-		       model_is_free(model, pfn + size_of(order), size_of(order)))
-			order++;
-		counts[order]++;
-		pfn += size_of(order);
-	}
-}
-
-static int model_largest(const struct model *model)
-{
-	uint64_t counts[PAGE_NR_ORDERS];
-
-	model_count(model, counts);
-	for (int order = PAGE_ORDER_MAX; order >= 0; order--)
-		if (counts[order])
-			return order;
-	return -1;
-}
-
-/* The start of some block; PAGE_NONE when none is near. */
-static uint32_t random_head(const struct model *model)
-{
-	uint32_t pfn = random_below(model->nr_pages);
-
-	for (unsigned i = 0; i < 2000; i++) {
-		if (model->head[pfn] != NO_HEAD)
+	for (unsigned i = 0; i < 200; i++) {
+		if (model->words[pfn])
 			return pfn;
-		pfn = pfn + 1 < model->nr_pages ? pfn + 1 : 0;
+		pfn = pfn + 1 < model->capacity ? pfn + 1 : 0;
 	}
 	return PAGE_NONE;
 }
 
-static void count_free(const struct model *model, uint64_t ret_counts[PAGE_NR_ORDERS])
-{
-	uint32_t cursor = 0;
-
-	while (!zone_count_free(&model->zone, 1000, &cursor, ret_counts))
-		;
-}
-
-static void compare_all(const struct model *model)
-{
-	uint64_t expected[PAGE_NR_ORDERS], counts[PAGE_NR_ORDERS];
-	uint64_t held[NR_SLOTS] = { 0 }, nr_holes = 0;
-	struct zone_fault fault = { .what = "" };
-
-	if (zone_validate(&model->zone, &fault))
-		fail_msg("page %u: %s", fault.pfn, fault.what);
-	model_count(model, expected);
-	count_free(model, counts);
-	assert_memory_equal(counts, expected, sizeof(counts));
-	assert_int_equal(zone_largest_free(&model->zone), model_largest(model));
-	for (uint32_t pfn = 0; pfn < model->nr_pages; pfn++) {
-		if (model->holder[pfn] == HOLE)
-			nr_holes++;
-		else
-			held[model->holder[pfn]]++;
-	}
-	assert_int_equal(zone_nr_free(&model->zone), held[FREE]);
-	assert_int_equal(zone_nr_holes(&model->zone), nr_holes);
-	for (unsigned slot = 1; slot < NR_SLOTS; slot++)
-		assert_int_equal(zone_held_pages(&model->zone, slot), held[slot]);
-}
-
-/* Operations. */
-
-static void do_alloc(struct model *model)
-{
-	unsigned order = random_order(model), slot = random_slot();
-	uint32_t pfn = PAGE_NONE;
-	int r = zone_alloc(&model->zone, order, owner_of(slot), &pfn);
-
-	if (r) {
-		assert_int_equal(r, ZONE_E_FULL);
-		assert_int_equal(pfn, PAGE_NONE);
-		assert_true(model_largest(model) < (int)order);
-		return;
-	}
-	model_take(model, pfn, order, slot);
-}
-
-static void do_free(struct model *model)
+/* The same of one that is no hole. */
+static uint32_t random_block(const struct zone_model *model)
 {
 	uint32_t pfn = random_head(model);
 
-	if (pfn == PAGE_NONE || model->holder[pfn] == HOLE)
+	return pfn != PAGE_NONE && word_kind(model->words[pfn]) == WORD_HOLE ? PAGE_NONE : pfn;
+}
+
+/* Granting and freeing. */
+
+static void do_alloc(struct zone_model *model)
+{
+	unsigned order = random_order(model);
+	struct word_owner owner = random_owner();
+	uint32_t pfn = PAGE_NONE;
+	int r = zone_alloc(model->zone, order, owner, &pfn);
+
+	zone_model_follow(model);
+	if (r) {
+		assert_int_equal(r, ZONE_E_FULL);
+		assert_int_equal(pfn, PAGE_NONE);
+		assert_false(zone_model_has(model, order, owner.mobility));
 		return;
-	assert_int_equal(zone_free(&model->zone, pfn, model->head[pfn], model->holder[pfn]), 0);
-	model_give(model, pfn, model->head[pfn]);
+	}
+	zone_model_take(model, pfn, order, owner.slot, owner.mobility);
+}
+
+static void do_free(struct zone_model *model)
+{
+	uint32_t pfn = random_block(model), word;
+
+	if (pfn == PAGE_NONE)
+		return;
+	word = model->words[pfn];
+	assert_int_equal(zone_free(model->zone, pfn, word_order(word), word_slot(word)), 0);
+	zone_model_give(model, pfn);
+}
+
+/* What is freed is what is granted next. */
+static void do_free_and_alloc(struct zone_model *model)
+{
+	uint32_t pfn = random_block(model), word, again;
+	struct word_owner owner = random_owner();
+
+	if (pfn == PAGE_NONE || model->size != model->edge)
+		return;
+	word = model->words[pfn];
+	if (pfn + size_of(word_order(word)) > model->size)
+		return;
+	owner.mobility = word_mobility(word);
+	assert_int_equal(zone_free(model->zone, pfn, word_order(word), word_slot(word)), 0);
+	zone_model_give(model, pfn);
+	assert_int_equal(zone_alloc(model->zone, word_order(word), owner, &again), 0);
+	assert_int_equal(again, pfn);
+	zone_model_take(model, pfn, word_order(word), owner.slot, owner.mobility);
 }
 
 /* Anything at all: mostly wrong, and then nothing may change. */
-static void do_wrong_free(struct model *model)
+static void do_wrong_free(struct zone_model *model)
 {
 	uint32_t pfn = random_head(model);
 	unsigned order = random_order(model), slot = random_slot();
 	int expected;
 
 	if (pfn == PAGE_NONE || random_below(2))
-		pfn = random_below(model->nr_pages + 3);
+		pfn = random_below(model->capacity + 3);
 	else if (random_below(2))
-		order = model->head[pfn];
-	else if (model->holder[pfn] != HOLE)
-		slot = model->holder[pfn];
-	expected = model_answer(model, pfn, order, slot);
-	assert_int_equal(zone_free(&model->zone, pfn, order, slot), expected);
+		order = word_order(model->words[pfn]);
+	else
+		slot = word_slot(model->words[pfn]);
+	expected = zone_model_answer(model, pfn, order, slot);
+	assert_int_equal(zone_free(model->zone, pfn, order, slot), expected);
 	if (!expected)
-		model_give(model, pfn, order);
+		zone_model_give(model, pfn);
 }
 
-static void do_bulk_alloc(struct model *model)
+static void take_run(struct zone_model *model, const struct page_run *run, unsigned order,
+		     struct word_owner owner)
 {
-	unsigned order = random_order(model), slot = random_slot();
+	assert_int_not_equal(run->mask, 0);
+	assert_int_equal(page_address_zone(run->base), ZONE_MODEL_INDEX);
+	for (uint64_t mask = run->mask; mask; mask &= mask - 1) {
+		uint64_t pfn =
+			page_address_pfn(run->base) + ((uint64_t)__builtin_ctzll(mask) << order);
+
+		assert_true(pfn < model->capacity);
+		zone_model_take(model, (uint32_t)pfn, order, owner.slot, owner.mobility);
+	}
+}
+
+static void do_bulk_alloc(struct zone_model *model)
+{
+	unsigned order = random_order(model);
+	struct word_owner owner = random_owner();
 	size_t count = 1 + random_below(BULK_MAX), nr_runs = 0, granted, seen = 0;
 	struct page_run runs[BULK_MAX];
 
-	granted = zone_alloc_bulk(&model->zone, order, count, owner_of(slot), runs, &nr_runs);
+	granted = zone_alloc_bulk(model->zone, order, count, owner, runs, &nr_runs);
 	assert_true(granted <= count && nr_runs <= granted);
 	for (size_t i = 0; i < nr_runs; i++) {
-		assert_int_not_equal(runs[i].mask, 0);
-		assert_int_equal(page_address_zone(runs[i].base), 3);
-		for (uint64_t mask = runs[i].mask; mask; mask &= mask - 1, seen++)
-			model_take(model,
-				   (uint32_t)(page_address_pfn(runs[i].base) +
-					      ((uint64_t)__builtin_ctzll(mask) << order)),
-				   order, slot);
+		take_run(model, &runs[i], order, owner);
+		seen += (size_t)__builtin_popcountll(runs[i].mask);
 	}
 	assert_int_equal(seen, granted);
+	zone_model_follow(model);
 	if (granted < count)
-		assert_true(model_largest(model) < (int)order);
+		assert_false(zone_model_has(model, order, owner.mobility));
 }
 
 /* Runs over what lies around a block: all of it that the block's holder has, or also more. */
-static struct page_run random_run(const struct model *model, unsigned order, unsigned slot,
-				  uint32_t pfn, int is_wrong)
+static struct page_run random_run(const struct zone_model *model, unsigned order, unsigned slot,
+				  uint32_t pfn, bool is_wrong)
 {
-	struct page_run run = { .base = page_address(3, pfn) };
+	uint32_t before = random_below(8) << order, base = pfn > before ? pfn - before : pfn;
+	struct page_run run = { .base = page_address(ZONE_MODEL_INDEX, base) };
 
 	for (unsigned i = 0; i < 64; i++) {
-		uint64_t at = pfn + ((uint64_t)i << order);
+		uint64_t at = base + ((uint64_t)i << order);
 
-		if (model_answer(model, at, order, slot) == 0 && random_below(8))
+		if (zone_model_answer(model, at, order, slot) == 0 && random_below(8))
 			run.mask |= UINT64_C(1) << i;
 	}
 	if (is_wrong)
@@ -311,17 +271,17 @@ static struct page_run random_run(const struct model *model, unsigned order, uns
 	return run;
 }
 
-static int run_answer(const struct model *model, unsigned order, unsigned slot,
+static int run_answer(const struct zone_model *model, unsigned order, unsigned slot,
 		      const struct page_run *run)
 {
 	uint64_t pfn = page_address_pfn(run->base);
 	uint64_t last = pfn + ((uint64_t)(63 - __builtin_clzll(run->mask)) << order);
 
-	if (last + size_of(order) > model->nr_pages)
+	if (last + size_of(order) > model->capacity)
 		return ZONE_E_RANGE;
 	for (uint64_t mask = run->mask; mask; mask &= mask - 1) {
-		int r = model_answer(model, pfn + ((uint64_t)__builtin_ctzll(mask) << order), order,
-				     slot);
+		uint64_t at = pfn + ((uint64_t)__builtin_ctzll(mask) << order);
+		int r = zone_model_answer(model, at, order, slot);
 
 		if (r)
 			return r;
@@ -329,27 +289,18 @@ static int run_answer(const struct model *model, unsigned order, unsigned slot,
 	return 0;
 }
 
-static void give_run(struct model *model, unsigned order, const struct page_run *run)
+static void do_bulk_free(struct zone_model *model)
 {
-	for (uint64_t mask = run->mask; mask; mask &= mask - 1)
-		model_give(model,
-			   (uint32_t)(page_address_pfn(run->base) +
-				      ((uint64_t)__builtin_ctzll(mask) << order)),
-			   order);
-}
-
-static void do_bulk_free(struct model *model)
-{
-	uint32_t pfn = random_head(model);
-	struct page_run runs[3];
+	uint32_t pfn = random_block(model);
+	struct page_run runs[2];
 	size_t nr_runs = 1;
 	unsigned order, slot;
 	int expected;
 
-	if (pfn == PAGE_NONE || model->holder[pfn] == HOLE)
+	if (pfn == PAGE_NONE)
 		return;
-	order = model->head[pfn];
-	slot = model->holder[pfn];
+	order = word_order(model->words[pfn]);
+	slot = word_slot(model->words[pfn]);
 	runs[0] = random_run(model, order, slot, pfn, random_below(3) == 0);
 	if (!runs[0].mask)
 		return;
@@ -362,227 +313,300 @@ static void do_bulk_free(struct model *model)
 		nr_runs = 2;
 		expected = ZONE_E_TWICE;
 	}
-	assert_int_equal(zone_free_bulk(&model->zone, order, slot, runs, nr_runs), expected);
-	if (!expected)
-		give_run(model, order, &runs[0]);
+	assert_int_equal(zone_free_bulk(model->zone, order, slot, runs, nr_runs), expected);
+	for (uint64_t mask = expected ? 0 : runs[0].mask; mask; mask &= mask - 1)
+		zone_model_give(model, (uint32_t)(page_address_pfn(runs[0].base) +
+						  ((uint64_t)__builtin_ctzll(mask) << order)));
 }
 
-static void do_exact_alloc(struct model *model)
+static void do_exact_alloc(struct run *run)
 {
+	struct zone_model *model = &run->model;
 	uint32_t nr_pages = 1 + random_below(size_of(model->max_order) + 1), pfn;
-	struct exact *exact = &model->exact[random_below(NR_EXACT)];
-	unsigned slot = random_slot();
+	struct exact *exact = &run->exact[random_below(NR_EXACT)];
+	struct word_owner owner = random_owner();
+	int r;
 
 	if (random_below(4))
 		nr_pages = 1 + nr_pages % 40;
-	if (zone_alloc_exact(&model->zone, nr_pages, owner_of(slot), &pfn)) {
-		unsigned order = page_order_of(nr_pages);
-
-		assert_true(order > model->max_order || model_largest(model) < (int)order);
+	else if (random_below(4) == 0)
+		nr_pages = (1 + nr_pages / INDEX_PAGEBLOCK_PAGES) * INDEX_PAGEBLOCK_PAGES;
+	r = zone_alloc_exact(model->zone, nr_pages, owner, &pfn);
+	zone_model_follow(model);
+	if (r) {
+		assert_int_equal(r, ZONE_E_FULL);
+		assert_false(zone_model_has_exact(model, nr_pages, owner.mobility));
 		return;
 	}
-	*exact = (struct exact){ pfn, nr_pages, slot };
-	for (uint32_t left = nr_pages; left;) {
-		unsigned order = 31u - (unsigned)__builtin_clz(left);
-
-		model_take(model, pfn, order, slot);
-		pfn += size_of(order);
-		left -= size_of(order);
+	*exact = (struct exact){ pfn, nr_pages, owner.slot };
+	for (uint32_t left = nr_pages; left; left -= size_of(largest_order(left))) {
+		zone_model_take(model, pfn, largest_order(left), owner.slot, owner.mobility);
+		pfn += size_of(largest_order(left));
 	}
 }
 
-/* A remembered grant, which may be gone in the meantime, in part or as a whole. */
-static void do_exact_free(struct model *model)
+static void do_exact_free(struct run *run)
 {
-	struct exact *exact = &model->exact[random_below(NR_EXACT)];
+	struct zone_model *model = &run->model;
+	struct exact *exact = &run->exact[random_below(NR_EXACT)];
 	uint32_t pfn = exact->pfn, left;
 	int expected = 0;
 
 	if (!exact->nr_pages)
 		return;
-	for (left = exact->nr_pages; left && !expected;) {
-		unsigned order = 31u - (unsigned)__builtin_clz(left);
-
-		expected = model_answer(model, pfn, order, exact->slot);
-		pfn += size_of(order);
-		left -= size_of(order);
+	for (left = exact->nr_pages; left && !expected; left -= size_of(largest_order(left))) {
+		expected = zone_model_answer(model, pfn, largest_order(left), exact->slot);
+		pfn += size_of(largest_order(left));
 	}
-	assert_int_equal(zone_free_exact(&model->zone, exact->pfn, exact->nr_pages, exact->slot),
+	assert_int_equal(zone_free_exact(model->zone, exact->pfn, exact->nr_pages, exact->slot),
 			 expected);
 	pfn = exact->pfn;
-	for (left = exact->nr_pages; left && !expected;) {
-		unsigned order = 31u - (unsigned)__builtin_clz(left);
-
-		model_give(model, pfn, order);
-		pfn += size_of(order);
-		left -= size_of(order);
+	for (left = exact->nr_pages; left && !expected; left -= size_of(largest_order(left))) {
+		zone_model_give(model, pfn);
+		pfn += size_of(largest_order(left));
 	}
 	exact->nr_pages = 0;
 }
 
+/* Everything else. */
+
 /* Small and seldom, or nothing but holes would be left. */
-static void do_hole(struct model *model)
+static void do_hole(struct zone_model *model)
 {
-	uint32_t pfn = random_below(model->nr_pages + 2), nr_pages = random_below(5);
+	uint32_t pfn = random_below(model->capacity + 2), nr_pages = random_below(5);
+	uint32_t usable = zone_model_usable(model);
 	int expected = 0;
 
 	if (random_below(40))
 		return;
-	if (nr_pages == 0 || pfn >= model->nr_pages || nr_pages > model->nr_pages - pfn)
+	if (nr_pages == 0 || pfn >= usable || nr_pages > usable - pfn)
 		expected = ZONE_E_RANGE;
-	else if (!model_is_free(model, pfn, nr_pages))
+	else if (!zone_model_is_free(model, pfn, nr_pages))
 		expected = ZONE_E_NOT_HEAD;
-	assert_int_equal(zone_mark_hole(&model->zone, pfn, nr_pages), expected);
+	assert_int_equal(zone_mark_hole(model->zone, pfn, nr_pages), expected);
 	for (uint32_t end = pfn + nr_pages; !expected && pfn < end;) {
-		unsigned order = 0;
+		unsigned order = word_order(model->fixture->words[pfn]);
 
-		while (order < model->max_order && !(pfn & size_of(order)) &&
-		       size_of(order + 1) <= end - pfn)
-			order++;
-		model_take(model, pfn, order, HOLE);
+		assert_true(pfn + size_of(order) <= end);
+		zone_model_take(model, pfn, order, ZONE_MODEL_HOLE, MOBILITY_UNMOVABLE);
 		pfn += size_of(order);
 	}
 }
 
-static void do_release(struct model *model)
+static void do_release(struct zone_model *model)
 {
 	unsigned slot = random_slot();
-	uint32_t cursor = 0, max_pages = 1 + random_below(model->nr_pages);
+	uint32_t cursor = 0, max_pages = 1 + random_below(model->capacity);
 
 	if (random_below(60))
 		return;
-	while (!zone_release(&model->zone, slot, max_pages, &cursor))
-		assert_true(cursor < model->nr_pages);
-	assert_int_equal(zone_held_pages(&model->zone, slot), 0);
-	for (uint32_t pfn = 0; pfn < model->nr_pages; pfn++)
-		if (model->head[pfn] != NO_HEAD && model->holder[pfn] == slot)
-			model_give(model, pfn, model->head[pfn]);
+	while (!zone_release(model->zone, slot, max_pages, &cursor))
+		assert_true(cursor < model->capacity);
+	assert_int_equal(zone_held_pages(model->zone, slot), 0);
+	for (uint32_t pfn = 0; pfn < model->capacity; pfn++)
+		if (model->words[pfn] && model->holder[pfn] == slot)
+			zone_model_give(model, pfn);
 }
 
-static void do_check(struct model *model)
+static void do_resize(struct zone_model *model)
 {
-	uint32_t cursor = random_below(model->nr_pages + 1), slice = 1 + random_below(1000);
+	uint32_t nr_pages = random_below(model->capacity + 2);
+	bool is_wrong;
+
+	if (random_below(6))
+		return;
+	/* Mostly not too small, or little would go on. */
+	if (nr_pages < model->capacity / 2 && random_below(4))
+		nr_pages += model->capacity / 2;
+	is_wrong = nr_pages < 1 || nr_pages < model->nr_contiguous || nr_pages > model->capacity;
+	assert_int_equal(zone_resize(model->zone, nr_pages), is_wrong ? ZONE_E_RANGE : 0);
+	if (!is_wrong)
+		model->size = nr_pages;
+}
+
+static void do_resize_step(struct zone_model *model)
+{
+	uint32_t slice = random_below(3) ? 1 + random_below(500) : 1 + random_below(100000);
+	bool is_done = zone_resize_step(model->zone, slice);
+
+	zone_model_follow(model);
+	assert_int_equal(is_done, model->edge == model->size);
+}
+
+static void do_plan(struct zone_model *model)
+{
+	unsigned order = 8 + random_below(4);
+	uint32_t expected;
+	struct zone_plan plan;
+	int r;
+
+	if (random_below(20))
+		return;
+	expected = zone_model_plan(model, order);
+	r = zone_plan_contiguous(model->zone, order, &plan);
+	assert_int_equal(r, expected == UINT32_MAX ? ZONE_E_FULL : 0);
+	if (r)
+		return;
+	assert_int_equal(plan.order, order);
+	assert_int_equal(plan.nr_pages, expected);
+	for (uint32_t pfn = plan.pfn; pfn < plan.pfn + size_of(order); pfn++)
+		if (model->words[pfn]) {
+			plan.nr_blocks--;
+			plan.nr_pages -= size_of(word_order(model->words[pfn]));
+		}
+	assert_int_equal(plan.nr_blocks, 0);
+	assert_int_equal(plan.nr_pages, 0);
+}
+
+static void do_check(struct zone_model *model)
+{
+	uint32_t cursor = random_below(model->capacity + 1), slice = 1 + random_below(1000);
 	struct zone_fault fault = { .what = "" };
 
 	if (random_below(20))
 		return;
-	for (unsigned i = 0; i < 10 && cursor < model->nr_pages; i++)
-		if (zone_check(&model->zone, slice, &cursor, &fault))
+	for (unsigned i = 0; i < 10 && cursor < model->capacity; i++)
+		if (zone_check(model->zone, slice, &cursor, &fault))
 			fail_msg("page %u: %s", fault.pfn, fault.what);
 }
 
-static void do_walk(struct model *model)
+static void do_walk(struct zone_model *model)
 {
-	uint32_t cursor = random_below(model->nr_pages), start = cursor;
+	uint32_t cursor = random_below(model->capacity), start = cursor;
 	int slot = random_below(2) ? -1 : (int)random_slot();
 	struct zone_block block;
 
-	if (zone_next_block(&model->zone, slot, 500, &cursor, &block)) {
-		unsigned expected = model->holder[block.pfn];
-
-		assert_int_equal(model->head[block.pfn], block.order);
+	if (zone_next_block(model->zone, slot, 500, &cursor, &block)) {
+		assert_int_equal(word_make(block.kind, block.owner, block.order),
+				 model->words[block.pfn]);
 		assert_int_equal(cursor, block.pfn + size_of(block.order));
-		assert_int_equal(block.kind, expected == HOLE ? WORD_HOLE : WORD_PAGE);
-		assert_int_equal(block.owner.slot, expected == HOLE ? 0 : expected);
 		cursor = block.pfn;
 	}
 	for (uint32_t pfn = start; pfn < cursor; pfn++)
-		assert_true(model->head[pfn] == NO_HEAD ||
-			    (slot >= 0 && model->holder[pfn] != slot));
+		assert_true(!model->words[pfn] ||
+			    (slot >= 0 && word_slot(model->words[pfn]) != (unsigned)slot));
 }
 
-static void do_something(struct model *model, unsigned bias)
+/* A daemon's death, maybe amid a batch free, and the next one's start. */
+static void do_reopen(struct zone_model *model)
 {
+	uint32_t *words = model->fixture->words;
+	struct zone_fault fault = { .what = "" };
+
+	if (random_below(1 + model->capacity / 1000))
+		return;
+	for (unsigned i = 0; i < 3; i++) {
+		uint32_t pfn = random_block(model);
+
+		if (pfn != PAGE_NONE)
+			words[pfn] = model->words[pfn] ^ (i ? LEDGER_LEAVING : 0);
+	}
+	if (zone_fixture_open(model->fixture, &fault))
+		fail_msg("page %u: %s", fault.pfn, fault.what);
+	zone_model_follow(model);
+	assert_int_equal(model->edge, model->size);
+	zone_model_compare(model);
+}
+
+static void do_rest(struct zone_model *model)
+{
+	switch (random_below(9)) {
+	case 0:
+		do_release(model);
+		break;
+	case 1:
+		do_check(model);
+		break;
+	case 2:
+		do_hole(model);
+		break;
+	case 3:
+		do_resize(model);
+		break;
+	case 4:
+	case 5:
+		do_resize_step(model);
+		break;
+	case 6:
+		do_plan(model);
+		break;
+	case 7:
+		do_reopen(model);
+		break;
+	default:
+		do_walk(model);
+	}
+}
+
+static void do_something(struct run *run, unsigned bias)
+{
+	struct zone_model *model = &run->model;
 	unsigned n = random_below(100);
 
 	if (n < bias)
 		random_below(20) ? do_alloc(model) : do_bulk_alloc(model);
-	else if (n < 80)
+	else if (n < 74)
 		random_below(20) ? do_free(model) : do_bulk_free(model);
-	else if (n < 86)
+	else if (n < 77)
+		do_free_and_alloc(model);
+	else if (n < 82)
 		do_wrong_free(model);
+	else if (n < 86)
+		do_exact_alloc(run);
 	else if (n < 90)
-		do_exact_alloc(model);
-	else if (n < 94)
-		do_exact_free(model);
-	else if (n < 96)
-		do_hole(model);
-	else if (n < 97)
-		do_release(model);
-	else if (n < 98)
-		do_check(model);
+		do_exact_free(run);
 	else
-		do_walk(model);
-	assert_int_equal(zone_nr_free(&model->zone), model->nr_free);
+		do_rest(model);
+	assert_int_equal(zone_nr_free(model->zone), model->nr_free);
+	assert_int_equal(zone_nr_draining(model->zone), model->nr_draining);
 }
 
 /* Frees all that can be freed, in random order, and looks whether everything has merged. */
-static void free_everything(struct model *model)
+static void free_everything(struct zone_model *model)
 {
-	uint64_t counts[PAGE_NR_ORDERS];
+	uint64_t nr_holes = zone_nr_holes(model->zone);
 
-	for (uint32_t i = 0; i < 4 * model->nr_pages; i++)
+	while (!zone_resize_step(model->zone, 1000))
+		;
+	zone_model_follow(model);
+	for (uint32_t i = 0; i < model->capacity; i++)
 		do_free(model);
-	for (uint32_t pfn = 0; pfn < model->nr_pages; pfn++) {
-		if (model->head[pfn] == NO_HEAD || model->holder[pfn] == HOLE)
+	for (uint32_t pfn = 0; pfn < model->capacity; pfn++) {
+		uint32_t word = model->words[pfn];
+
+		if (!word || word_kind(word) == WORD_HOLE)
 			continue;
-		assert_int_equal(zone_free(&model->zone, pfn, model->head[pfn], model->holder[pfn]),
-				 0);
-		model_give(model, pfn, model->head[pfn]);
+		assert_int_equal(zone_free(model->zone, pfn, word_order(word), word_slot(word)), 0);
+		zone_model_give(model, pfn);
 	}
-	compare_all(model);
-	count_free(model, counts);
-	if (zone_nr_holes(&model->zone) == 0)
-		assert_int_equal(counts[model->max_order], model->nr_pages >> model->max_order);
-}
-
-static void model_init(struct model *model, const struct shape *shape)
-{
-	struct zone_config config = {
-		.index = 3,
-		.nr_pages = shape->nr_pages,
-		.max_order = shape->max_order,
-		.nr_slots = NR_SLOTS,
-	};
-
-	memset(model, 0, sizeof(*model));
-	model->ledger = aligned_alloc(64, zone_ledger_bytes(&config));
-	model->index = aligned_alloc(64, zone_index_bytes(&config));
-	model->holder = calloc(shape->nr_pages, 1);
-	model->head = malloc(shape->nr_pages);
-	assert_true(model->ledger && model->index && model->holder && model->head);
-	memset(model->ledger, 0, zone_ledger_bytes(&config));
-	memset(model->index, 0xa5, zone_index_bytes(&config));
-	memset(model->head, NO_HEAD, shape->nr_pages);
-	assert_int_equal(zone_init(&model->zone, &config, model->ledger, model->index), 0);
-	model->nr_pages = model->nr_free = shape->nr_pages;
-	model->max_order = zone_max_order(&model->zone);
-}
-
-static void model_deinit(struct model *model)
-{
-	free(model->ledger);
-	free(model->index);
-	free(model->holder);
-	free(model->head);
+	zone_model_compare(model);
+	assert_int_equal(model->nr_free + nr_holes - model->nr_draining, model->size);
 }
 
 static void run_shape(const struct shape *shape)
 {
-	struct model model;
-	uint32_t every = shape->nr_pages / 8 + 50;
+	const struct zone_config config = {
+		.index = ZONE_MODEL_INDEX,
+		.nr_pages = shape->nr_pages,
+		.capacity_pages = shape->capacity_pages,
+		.contiguous_pages = shape->contiguous_pages,
+		.max_order = shape->max_order,
+		.nr_slots = ZONE_MODEL_NR_SLOTS,
+	};
+	uint32_t every = shape->capacity_pages / 8 + 50;
+	struct run run = { .exact = { { 0 } } };
 
-	model_init(&model, shape);
-	compare_all(&model);
+	zone_model_init(&run.model, &config);
+	zone_model_compare(&run.model);
 	for (uint32_t i = 1; i <= NR_OPERATIONS / NR_SHAPES + 1; i++) {
-		/* Grow for a while, shrink for a while. */
-		do_something(&model, i / 4000 % 2 ? 30 : 55);
-		if (i % every == 0)
-			compare_all(&model);
+		/* Fill for a while, empty for a while. */
+		do_something(&run, i / 4000 % 2 ? 27 : 50);
+		if (random_below(every) == 0)
+			zone_model_compare(&run.model);
 	}
-	compare_all(&model);
-	free_everything(&model);
-	model_deinit(&model);
+	zone_model_compare(&run.model);
+	free_everything(&run.model);
+	zone_model_deinit(&run.model);
 }
 
 static void test_zone_agrees_with_model(void **state)

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The configured limits at work.
+ *
+ * The core's quota counts by slot and knows limits by position; here is what the positions mean, a
+ * copy of the configuration beside each quota. From a client's credentials and name follows a mask
+ * of positions a pool, which the quota keeps: the way of a request looks at no name.
+ *
+ * Marks are settled in pages when limits are applied: a part is of the pool as large as it is then.
+ * Rounding is downwards throughout, so marks that rise still do, but a ceiling is a page at least.
+ *
+ * limits_apply() is also how limits start. It keeps the positions of those that stay, clears the
+ * others, sets all, and then puts every client under its limits again with what the zones say that
+ * it holds: so what is charged is exact whatever was there before.
+ */
+
+#include "service/limits.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/page.h"
+#include "core/zone.h"
+#include "proto/message.h"
+#include "service/access.h"
+#include "service/clients.h"
+#include "service/log.h"
+#include "service/pools.h"
+#include "service/settings.h"
+#include "service/size.h"
+
+_Static_assert(SERVICE_POOL_LIMITS_MAX == QUOTA_LIMITS_MAX, "what may be configured has its place");
+
+#define LIMITS_SIZE_BYTES 32u
+
+static bool limits_is_set(const struct limits_pool *pool, unsigned i)
+{
+	return pool->quota.in_use >> i & 1;
+}
+
+static bool limits_covers(const struct service_limit_config *limit, const struct access_peer *peer,
+			  const char *name)
+{
+	switch (limit->kind) {
+	case SERVICE_LIMIT_USER:
+		return peer->uid == limit->id;
+	case SERVICE_LIMIT_GROUP:
+		return access_peer_is_in_group(peer, limit->id);
+	case SERVICE_LIMIT_CLIENT:
+		break;
+	}
+	return strcmp(limit->name, name) == 0;
+}
+
+static uint64_t limits_mask(const struct limits_pool *pool, const struct access_peer *peer,
+			    const char *name)
+{
+	uint64_t mask = 0;
+
+	for (unsigned i = 0; i < QUOTA_LIMITS_MAX; i++)
+		if (limits_is_set(pool, i) && limits_covers(&pool->configs[i], peer, name))
+			mask |= UINT64_C(1) << i;
+	return mask;
+}
+
+/* Settling the marks. */
+
+/* Of the zones that are in use. */
+static uint64_t limits_pool_pages(const struct pools_pool *pool)
+{
+	uint64_t nr_pages = 0;
+
+	for (unsigned i = 0; i < pool->core.nr_zones; i++)
+		if (pool->core.zones[i])
+			nr_pages += zone_nr_pages(pool->core.zones[i]);
+	return nr_pages;
+}
+
+static uint64_t limits_pages(const struct service_size *size, uint64_t pool_pages)
+{
+	return size_resolve(size, pool_pages << PAGE_SHIFT) >> PAGE_SHIFT;
+}
+
+static uint64_t limits_ceiling(const struct service_size *size, uint64_t pool_pages, uint64_t none)
+{
+	uint64_t nr_pages = limits_pages(size, pool_pages);
+
+	if (!size->bytes && !size->permyriad)
+		return none;
+	return nr_pages ? nr_pages : 1;
+}
+
+static void limits_set(struct limits_pool *pool, unsigned i, uint64_t pool_pages)
+{
+	const struct service_limit_config *config = &pool->configs[i];
+	uint64_t min = limits_pages(&config->min, pool_pages);
+	uint64_t low = limits_pages(&config->low, pool_pages);
+	uint64_t max = limits_ceiling(&config->max, pool_pages, QUOTA_NO_MAX);
+	uint64_t high = limits_ceiling(&config->high, pool_pages, max);
+
+	quota_set(&pool->quota, i, min, low > min ? low : min, high, max);
+}
+
+/* Replacing them. */
+
+/* The position of a limit on the same ones, or -1. */
+static int limits_find(const struct limits_pool *pool, const struct service_limit_config *config)
+{
+	for (unsigned i = 0; i < QUOTA_LIMITS_MAX; i++)
+		if (limits_is_set(pool, i) && settings_is_same_limit(&pool->configs[i], config))
+			return (int)i;
+	return -1;
+}
+
+static void limits_clear_others(struct limits_pool *pool, const struct service_config *config)
+{
+	uint64_t kept = 0;
+
+	for (size_t i = 0; i < config->nr_limits; i++) {
+		int position = limits_find(pool, &config->limits[i]);
+
+		if (position >= 0)
+			kept |= UINT64_C(1) << position;
+	}
+	for (unsigned i = 0; i < QUOTA_LIMITS_MAX; i++)
+		if (!(kept >> i & 1))
+			quota_clear(&pool->quota, i);
+}
+
+static void limits_replace(struct limits_pool *pool, const struct pools_pool *of,
+			   const struct service_config *config)
+{
+	uint64_t pool_pages = limits_pool_pages(of);
+
+	limits_clear_others(pool, config);
+	for (size_t i = 0; i < config->nr_limits; i++) {
+		const struct service_limit_config *limit = &config->limits[i];
+		int position;
+
+		if (strcmp(limit->pool, of->config->name) != 0)
+			continue;
+		position = limits_find(pool, limit);
+		if (position < 0) {
+			assert(~pool->quota.in_use);
+			position = __builtin_ctzll(~pool->quota.in_use);
+		}
+		pool->configs[position] = *limit;
+		limits_set(pool, (unsigned)position, pool_pages);
+	}
+}
+
+static void limits_warn(const struct limits_pool *pool, const struct pools_pool *of)
+{
+	uint64_t reserved = 0;
+
+	for (unsigned i = 0; i < QUOTA_LIMITS_MAX; i++)
+		reserved += pool->quota.limits[i].min;
+	if (reserved > limits_pool_pages(of))
+		log_warning("pool '%s': the min of its limits come to %" PRIu64
+			    " MiB, more than its %" PRIu64 " MiB: not all of them can be kept",
+			    of->config->name, reserved >> (20 - PAGE_SHIFT),
+			    limits_pool_pages(of) >> (20 - PAGE_SHIFT));
+}
+
+static void limits_join_pool(const struct limits *limits, unsigned pool, unsigned slot,
+			     const struct access_peer *peer, const char *name)
+{
+	struct limits_pool *at = &limits->pool[pool];
+
+	quota_join(&at->quota, slot, limits_mask(at, peer, name),
+		   pool_held_pages(&limits->pools->pools[pool].core, slot));
+}
+
+void limits_join(struct limits *limits, unsigned slot, const struct access_peer *peer,
+		 const char *name)
+{
+	for (unsigned i = 0; i < limits->nr_pools; i++)
+		limits_join_pool(limits, i, slot, peer, name);
+}
+
+void limits_leave(struct limits *limits, unsigned slot)
+{
+	for (unsigned i = 0; i < limits->nr_pools; i++)
+		quota_leave(&limits->pool[i].quota, slot);
+}
+
+void limits_apply(struct limits *limits, const struct service_config *config,
+		  const struct clients *clients)
+{
+	for (unsigned i = 0; i < limits->nr_pools; i++) {
+		limits_replace(&limits->pool[i], &limits->pools->pools[i], config);
+		limits_warn(&limits->pool[i], &limits->pools->pools[i]);
+	}
+	for (unsigned slot = 0; slot < CLIENTS_NR_SLOTS; slot++) {
+		const struct client *client = clients->by_slot[slot];
+
+		if (client)
+			limits_join(limits, slot, &client->peer.credentials, client->name);
+	}
+}
+
+static int limits_pool_init(struct limits_pool *pool, unsigned nr_slots)
+{
+	pool->memory = malloc(quota_bytes(nr_slots));
+	if (!pool->memory)
+		return -ENOMEM;
+	quota_init(&pool->quota, nr_slots, pool->memory);
+	return 0;
+}
+
+int limits_init(struct limits *limits, struct pools *pools, const struct service_config *config,
+		unsigned nr_slots)
+{
+	limits->pools = pools;
+	limits->pool = calloc(pools->nr_pools, sizeof(*limits->pool));
+	if (!limits->pool)
+		return -ENOMEM;
+	for (unsigned i = 0; i < pools->nr_pools; i++) {
+		int error = limits_pool_init(&limits->pool[i], nr_slots);
+
+		if (error < 0) {
+			limits_deinit(limits);
+			return error;
+		}
+		limits->nr_pools++;
+		limits_replace(&limits->pool[i], &pools->pools[i], config);
+		limits_warn(&limits->pool[i], &pools->pools[i]);
+		pools->pools[i].core.quota = &limits->pool[i].quota;
+	}
+	return 0;
+}
+
+void limits_deinit(struct limits *limits)
+{
+	for (unsigned i = 0; i < limits->nr_pools; i++) {
+		limits->pools->pools[i].core.quota = NULL;
+		free(limits->pool[i].memory);
+	}
+	free(limits->pool);
+	*limits = (struct limits){ 0 };
+}
+
+/* Telling them. */
+
+static uint64_t limits_tell_ceiling(const struct service_size *configured, uint64_t nr_pages)
+{
+	return configured->bytes || configured->permyriad ? nr_pages << PAGE_SHIFT : 0;
+}
+
+static void limits_describe(const struct limits_pool *pool, unsigned i,
+			    struct message_limit_info *ret)
+{
+	const struct service_limit_config *config = &pool->configs[i];
+	const struct quota_limit *limit = &pool->quota.limits[i];
+
+	*ret = (struct message_limit_info){
+		.pool = config->pool,
+		.kind = settings_limit_kind_name(config->kind),
+		.name = config->name,
+		.min_bytes = limit->min << PAGE_SHIFT,
+		.low_bytes = limit->low << PAGE_SHIFT,
+		.high_bytes = limits_tell_ceiling(&config->high, limit->high),
+		.max_bytes = limits_tell_ceiling(&config->max, limit->max),
+		.used_bytes = limit->used << PAGE_SHIFT,
+		.clients = limit->nr_slots,
+		.refused = limit->nr_refused,
+	};
+}
+
+bool limits_next(const struct limits *limits, uint64_t *cursor, struct message_limit_info *ret)
+{
+	for (; *cursor / QUOTA_LIMITS_MAX < limits->nr_pools; ++*cursor) {
+		const struct limits_pool *pool = &limits->pool[*cursor / QUOTA_LIMITS_MAX];
+		unsigned i = (unsigned)(*cursor % QUOTA_LIMITS_MAX);
+
+		if (!limits_is_set(pool, i))
+			continue;
+		limits_describe(pool, i, ret);
+		++*cursor;
+		return true;
+	}
+	return false;
+}
+
+/* Pages as people say them, in the largest unit, cut off behind hundredths: what is below a limit
+ * must not look as if it had reached it. */
+static const char *limits_say_size(uint64_t nr_pages, char text[LIMITS_SIZE_BYTES])
+{
+	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
+	uint64_t kib = nr_pages << (PAGE_SHIFT - 10);
+	unsigned unit = 0;
+
+	while (unit < 3 && kib >> 10 * (unit + 1))
+		unit++;
+	snprintf(text, LIMITS_SIZE_BYTES, "%.6g %s", (double)(kib * 100 >> 10 * unit) / 100,
+		 units[unit]);
+	return text;
+}
+
+const char *limits_say(const struct limits *limits, const struct pools_pool *pool, unsigned slot,
+		       uint64_t mask, char text[LIMITS_TEXT_BYTES])
+{
+	const struct limits_pool *at = &limits->pool[pool - limits->pools->pools];
+	unsigned i = (unsigned)__builtin_ctzll(mask);
+	const struct service_limit_config *config = &at->configs[i];
+	const struct quota_limit *limit = &at->quota.limits[i];
+	bool is_own = at->quota.slots[slot].mask >> i & 1;
+	char mark[LIMITS_SIZE_BYTES], used[LIMITS_SIZE_BYTES];
+
+	snprintf(text, LIMITS_TEXT_BYTES, "%slimit %s:%s of pool '%s': %s %s, %s used",
+		 is_own ? "" : "what is free is reserved: ", settings_limit_kind_name(config->kind),
+		 config->name, config->pool,
+		 limits_say_size(is_own ? limit->max : limit->min, mark), is_own ? "max" : "min",
+		 limits_say_size(limit->used, used));
+	return text;
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+#pragma once
+
+/* A zone on memory of its own, which can be opened again as a next daemon would. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/zone.h"
+
+struct zone_fixture {
+	struct zone zone;
+	struct zone_config config;
+	uint8_t *ledger;
+	uint32_t *words; /* of the ledger */
+	void *index;
+};
+
+/* Fails the test if the zone can't be opened. */
+struct zone_fixture *zone_fixture_new(const struct zone_config *config);
+struct zone_fixture *zone_fixture_free(struct zone_fixture *fixture);
+
+/* Forgets the zone but for its ledger, and opens that again: what zone_open() says. */
+int zone_fixture_open(struct zone_fixture *fixture, struct zone_fault *ret);
+
+/* The same, and fails the test if it can't be opened, is not sound, or its words are others. */
+void zone_fixture_reopen(struct zone_fixture *fixture);
+
+/* Proves every invariant of the zone. */
+void zone_fixture_assert_sound(struct zone_fixture *fixture);
+
+/* A block for an owner that must be there. */
+uint32_t zone_fixture_grant(struct zone_fixture *fixture, unsigned order, struct word_owner owner);
+
+/* Resizes in slices of so many pages, to the end. */
+void zone_fixture_resize(struct zone_fixture *fixture, uint32_t nr_pages, uint32_t slice);
