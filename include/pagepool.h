@@ -49,22 +49,26 @@ typedef uint64_t pp_offset;
 
 /*
  * How pages are asked for. Without a word about nodes, the node of the calling CPU is preferred and
- * the others follow by distance. Flags that contradict each other give EINVAL.
+ * the others follow by distance; pp_pool_set_nodes() rules nodes out for all requests. Flags that
+ * contradict each other give EINVAL.
  */
 #define PP_ZERO 0x0001u       /* filled with zeros, by the calling thread */
 #define PP_THISNODE 0x0020u   /* from the preferred node or not at all */
-#define PP_INTERLEAVE 0x0040u /* prefer the pool's nodes in turn; excludes the two others */
+#define PP_INTERLEAVE 0x0040u /* from the pool's nodes in turn; excludes the two others */
 /* Prefer node n (0 .. PP_NODES_MAX - 1) instead of the calling CPU's. */
 #define PP_NODE(n) (((unsigned)(n) + 1u) << 16)
 
 /*
- * What the caller says about its use of the pages. The daemon is told, and makes no use of it in
- * this version: requests are never held back, and nothing is moved or taken back.
+ * What the caller says about its use of the pages. Blocks of one kind are kept together, so that
+ * those that stay do not break up the large blocks that the others would leave behind; only these
+ * two, and whole blocks of 2 MiB, may lie in a pool's contiguous area. Nothing is moved or taken
+ * back in this version.
  */
-#define PP_NOWAIT 0x0002u      /* fail rather than wait for memory to come back */
-#define PP_HIGH 0x0004u        /* may use what is kept below the min watermark */
 #define PP_MOVABLE 0x0008u     /* the holder could move it */
 #define PP_RECLAIMABLE 0x0010u /* the holder could give it back; not together with PP_MOVABLE */
+
+#define PP_HIGH 0x0004u   /* may use what is kept below the min watermark */
+#define PP_NOWAIT 0x0002u /* fail rather than wait; in this version nothing ever waits */
 
 /*
  * pp_client_config.flags. The library may come to serve what the daemon asks for on a thread of its
@@ -98,7 +102,7 @@ struct pp_pool_stat {
 	uint64_t committed_bytes; /* backed by real memory */
 	uint64_t held_bytes;      /* by this client */
 	unsigned nr_zones;
-	unsigned max_order; /* the largest that can be asked for */
+	unsigned max_order; /* the largest that can be asked for; changes with the pool's size */
 };
 
 /* Connecting. */
@@ -132,9 +136,10 @@ int pp_client_dispatch(struct pp_client *client, int timeout_ms);
 /* Pools. */
 
 /*
- * Opens a pool by name and maps each of its segments once; that reserves address space and costs
- * no memory. NULL opens "default". A pool opened twice with the same flags gives the same handle,
- * counted. The handle is the client's: it ends with pp_client_free() at the latest.
+ * Opens a pool by name and maps each of its segments once, with all the room that it may grow into;
+ * that reserves address space and costs no memory. The mapping is left out of core dumps. NULL
+ * opens "default". A pool opened twice with the same flags gives the same handle, counted. The
+ * handle is the client's: it ends with pp_client_free() at the latest.
  * -ENOENT no such pool, -EACCES not for this user, -EDQUOT no more pools on this connection,
  * -ENOMEM no address space, -EINVAL a name that is empty, too long or not printable UTF-8.
  */
@@ -146,6 +151,16 @@ int pp_pool_open(struct pp_client *client, const char *name, unsigned flags, str
  */
 struct pp_pool *pp_pool_close(struct pp_pool *pool);
 
+/*
+ * Keeps requests through this handle to some of the pool's nodes: bit n of `nodes` allows node n, 0
+ * allows all, as at the start. Nodes that the pool does not have are ignored. Within the mask the
+ * flags of a request choose: PP_INTERLEAVE takes its nodes in turn; PP_NODE() outside of it means
+ * the nearest inside; PP_THISNODE for a node outside gives EINVAL. Blocks that are held stay where
+ * they are. Handles are counted, so it holds for whoever else in this process opened the pool.
+ * -EINVAL when the pool has none of the nodes, -EACCES when it was opened for reading only.
+ */
+int pp_pool_set_nodes(struct pp_pool *pool, uint64_t nodes);
+
 /* Fills *ret up to the struct_size that the caller set in it; what this library can't tell is 0. */
 int pp_pool_stat(struct pp_pool *pool, struct pp_pool_stat *ret);
 
@@ -153,7 +168,9 @@ int pp_pool_stat(struct pp_pool *pool, struct pp_pool_stat *ret);
 
 /*
  * A block of 2^order pages, aligned to its size within the pool's segment, zeroed only with
- * PP_ZERO. ENOMEM when no block of that order is free; EINVAL for an order above the pool's, or for
+ * PP_ZERO. ENOMEM when no block of that order is free on the nodes that may serve it, or what is
+ * free is kept back (the min watermark, others' reserves); EDQUOT when it would pass a limit on
+ * what this client, its user or a group may hold; EINVAL for an order above the pool's, or for
  * flags that make no sense.
  */
 void *pp_alloc_pages(struct pp_pool *pool, unsigned order, unsigned flags);
@@ -171,7 +188,8 @@ int pp_free_exact(struct pp_pool *pool, void *addr, size_t size_bytes);
 /*
  * Up to `count` blocks of one order into addrs[]. Returns how many: fewer than `count` when the
  * pool has no more, or when something failed after the first 2,048, which the next call then tells.
- * -ENOMEM when not even one is free. Entries behind those returned have no meaning.
+ * -ENOMEM or -EDQUOT, as above, when not even one can be had. Entries behind those returned have no
+ * meaning.
  */
 ssize_t pp_alloc_bulk(struct pp_pool *pool, unsigned order, unsigned flags, void **addrs,
 		      size_t count);
@@ -188,7 +206,10 @@ int pp_free_bulk(struct pp_pool *pool, unsigned order, void *const *addrs, size_
 /* PP_OFFSET_INVALID and EINVAL for an address outside the pool. */
 pp_offset pp_to_offset(struct pp_pool *pool, const void *addr);
 
-/* NULL and EINVAL for an offset outside the pool. The offset is not checked to be held. */
+/*
+ * NULL and EINVAL for an offset outside the pool and the room that it may grow into. The offset is
+ * not checked to be held.
+ */
 void *pp_from_offset(struct pp_pool *pool, pp_offset offset);
 
 /* The library's version, as "0.1.0". */

@@ -10,6 +10,7 @@
 #include "cli/document.h"
 #include "cli/options.h"
 #include "cli/table.h"
+#include "cli/zone.h"
 
 static const struct table_column columns[2 + MESSAGE_NR_ORDERS] = {
 	{ "POOL", TABLE_LEFT }, { "ZONE", TABLE_LEFT }, { "0", TABLE_RIGHT },
@@ -21,20 +22,9 @@ static const struct table_column columns[2 + MESSAGE_NR_ORDERS] = {
 	{ "16", TABLE_RIGHT },  { "17", TABLE_RIGHT },  { "18", TABLE_RIGHT },
 };
 
-/* The orders that a pool can have blocks of; the others need no column. */
-static unsigned count_orders(const struct message *reply)
-{
-	unsigned nr_orders = 1;
-
-	for (size_t i = 0; i < reply->u.status_info.nr_pools; i++)
-		if (reply->u.status_info.pools[i].max_order >= nr_orders)
-			nr_orders = reply->u.status_info.pools[i].max_order + 1;
-	return nr_orders < MESSAGE_NR_ORDERS ? nr_orders : MESSAGE_NR_ORDERS;
-}
-
 static enum command_exit print_for_people(const struct message *reply)
 {
-	unsigned nr_orders = count_orders(reply);
+	unsigned nr_orders = zone_count_orders(reply);
 	struct table *table = table_new(columns, 2 + nr_orders);
 	enum command_exit outcome;
 

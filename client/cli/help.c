@@ -26,7 +26,7 @@ void help_print_all(FILE *file)
 	      "Commands:\n",
 	      file);
 	for (size_t i = 0; i < command_table_count; i++)
-		fprintf(file, "  %-10s  %s\n", command_table[i].name, command_table[i].summary);
+		fprintf(file, "  %-12s  %s\n", command_table[i].name, command_table[i].summary);
 	fprintf(file, "\n%s\n%s", options_text, exit_text);
 }
 
@@ -39,6 +39,13 @@ void help_print_command(const struct command *command)
 		puts("  --client ID    only blocks of this client, as `clients` numbers them");
 	if (command->options & OPTION_POOL)
 		puts("  --pool NAME    only blocks of this pool");
+	if (command->options & OPTION_IN_THE_WAY)
+		puts("  --in-the-way ORDER\n"
+		     "                 only blocks that a block of that order, taken from the "
+		     "pool's\n"
+		     "                 contiguous area, would need to be gone");
+	if (command->options & OPTION_NODE)
+		puts("  --node N       in the zone of this node, not in each");
 	if (command->options & OPTION_COUNT)
 		printf("  --count N      how many, from 1 to %u; %u if not given\n",
 		       OPTIONS_COUNT_MAX, OPTIONS_COUNT_DEFAULT);

@@ -26,20 +26,38 @@ struct output {
 
 static uint64_t *request_start(struct message *request)
 {
-	return request->type == MESSAGE_LIST_CLIENTS ? &request->u.list_clients.start
-						     : &request->u.list_blocks.start;
+	switch (request->type) {
+	case MESSAGE_LIST_CLIENTS:
+		return &request->u.list_clients.start;
+	case MESSAGE_LIST_LIMITS:
+		return &request->u.list_limits.start;
+	default:
+		return &request->u.list_blocks.start;
+	}
 }
 
 static uint64_t part_next(const struct message *part)
 {
-	return part->type == MESSAGE_CLIENT_LIST ? part->u.client_list.next
-						 : part->u.block_list.next;
+	switch (part->type) {
+	case MESSAGE_CLIENT_LIST:
+		return part->u.client_list.next;
+	case MESSAGE_LIMIT_LIST:
+		return part->u.limit_list.next;
+	default:
+		return part->u.block_list.next;
+	}
 }
 
 static size_t part_count(const struct message *part)
 {
-	return part->type == MESSAGE_CLIENT_LIST ? part->u.client_list.nr_clients
-						 : part->u.block_list.nr_blocks;
+	switch (part->type) {
+	case MESSAGE_CLIENT_LIST:
+		return part->u.client_list.nr_clients;
+	case MESSAGE_LIMIT_LIST:
+		return part->u.limit_list.nr_limits;
+	default:
+		return part->u.block_list.nr_blocks;
+	}
 }
 
 static enum command_exit print_rows(struct output *output, const struct message *part)

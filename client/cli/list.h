@@ -26,6 +26,6 @@ struct list {
 	json_t *(*element)(const struct message *part, size_t index);
 };
 
-/* Asks (MESSAGE_LIST_CLIENTS or MESSAGE_LIST_BLOCKS) for part after part and prints each. */
+/* Asks (one of MESSAGE_LIST_...) for part after part and prints each. */
 enum command_exit list_print(const struct list *list, struct connection *connection,
 			     struct message *request, bool json);

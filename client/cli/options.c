@@ -15,10 +15,20 @@
 #include <stdlib.h>
 
 #include "cli/complain.h"
+#include "pagepool.h"
 #include "proto/message.h"
 #include "proto/text.h"
 
-enum { LONG_SOCKET = 256, LONG_JSON, LONG_VERSION, LONG_CLIENT, LONG_POOL, LONG_COUNT };
+enum {
+	LONG_SOCKET = 256,
+	LONG_JSON,
+	LONG_VERSION,
+	LONG_CLIENT,
+	LONG_POOL,
+	LONG_COUNT,
+	LONG_IN_THE_WAY,
+	LONG_NODE
+};
 
 static const struct option long_options[] = {
 	{ "socket", required_argument, NULL, LONG_SOCKET },
@@ -28,18 +38,21 @@ static const struct option long_options[] = {
 	{ "client", required_argument, NULL, LONG_CLIENT },
 	{ "pool", required_argument, NULL, LONG_POOL },
 	{ "count", required_argument, NULL, LONG_COUNT },
+	{ "in-the-way", required_argument, NULL, LONG_IN_THE_WAY },
+	{ "node", required_argument, NULL, LONG_NODE },
 	{ NULL, 0, NULL, 0 },
 };
 
-static bool parse_number(const char *option, const char *text, uint32_t max, uint32_t *ret)
+static bool parse_number(const char *option, const char *text, uint32_t min, uint32_t max,
+			 uint32_t *ret)
 {
 	unsigned long n;
 	char *end;
 
 	errno = 0;
 	n = strtoul(text, &end, 10);
-	if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || n < 1 || n > max) {
-		complain("%s wants a number from 1 to %u, not '%s'", option, max, text);
+	if (!isdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 || n < min || n > max) {
+		complain("%s wants a number from %u to %u, not '%s'", option, min, max, text);
 		return false;
 	}
 	*ret = (uint32_t)n;
@@ -95,16 +108,38 @@ static bool take_option(struct options *options, int option)
 		return true;
 	case LONG_CLIENT:
 		options->given |= OPTION_CLIENT;
-		return parse_number("--client", optarg, UINT32_MAX, &options->client);
+		return parse_number("--client", optarg, 1, UINT32_MAX, &options->client);
 	case LONG_POOL:
 		options->given |= OPTION_POOL;
 		return parse_pool(optarg, &options->pool);
 	case LONG_COUNT:
 		options->given |= OPTION_COUNT;
-		return parse_number("--count", optarg, OPTIONS_COUNT_MAX, &options->count);
+		return parse_number("--count", optarg, 1, OPTIONS_COUNT_MAX, &options->count);
+	case LONG_IN_THE_WAY:
+		options->given |= OPTION_IN_THE_WAY;
+		return parse_number("--in-the-way", optarg, OPTIONS_IN_THE_WAY_ORDER_MIN,
+				    PP_ORDER_MAX, &options->order);
+	case LONG_NODE:
+		options->given |= OPTION_NODE;
+		return parse_number("--node", optarg, 0, UINT32_MAX, &options->node);
 	default:
 		return false; /* getopt has said why */
 	}
+}
+
+static bool options_agree(const struct options *options)
+{
+	bool in_the_way = options->given & OPTION_IN_THE_WAY;
+
+	if (in_the_way && !(options->given & OPTION_POOL))
+		complain("--in-the-way needs --pool too");
+	else if (in_the_way && (options->given & OPTION_CLIENT))
+		complain("--in-the-way looks at the blocks of all clients: not with --client");
+	else if (!in_the_way && (options->given & OPTION_NODE))
+		complain("--node goes with --in-the-way only");
+	else
+		return true;
+	return false;
 }
 
 bool options_parse(struct options *options, int argc, char **argv)
@@ -120,5 +155,5 @@ bool options_parse(struct options *options, int argc, char **argv)
 	for (; optind < argc; optind++)
 		if (!add_word(options, argv[optind]))
 			return false;
-	return true;
+	return options_agree(options);
 }

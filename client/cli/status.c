@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pagepoolctl status: one screen that answers "is it well, and is there room?". A row a zone, hung
- * under its pool; what needs more detail is in zoneinfo, buddyinfo and clients.
+ * under its pool, and a line for what somebody should know: a zone that is out of use, or one that
+ * was made smaller and waits for its blocks. What needs more detail is in zoneinfo and clients.
  */
 
 #include <stdio.h>
@@ -55,6 +56,7 @@ static void add_zone(struct table *table, const struct message_zone_info *zone)
 		[MESSAGE_PRESSURE_MIN] = TABLE_RED,
 	};
 	bool known = (unsigned)zone->pressure < MESSAGE_NR_PRESSURES;
+	bool is_damaged = zone->damage[0] != '\0';
 
 	table_add_child_row(table);
 	table_add_text(table, zone->name);
@@ -63,8 +65,46 @@ static void add_zone(struct table *table, const struct message_zone_info *zone)
 	table_add_size(table, zone->min_bytes);
 	table_add_size(table, zone->low_bytes);
 	table_add_size(table, zone->high_bytes);
-	table_add_own_text(table, zone_pressure(zone->pressure),
-			   known ? colours[zone->pressure] : TABLE_PLAIN);
+	table_add_own_text(table, is_damaged ? "damaged" : zone_pressure(zone->pressure),
+			   is_damaged ? TABLE_RED
+			   : known    ? colours[zone->pressure]
+				      : TABLE_PLAIN);
+}
+
+static void print_trouble(const char *pool, const struct message_zone_info *zone)
+{
+	char pool_text[TEXT_BYTES_MAX], zone_text[TEXT_BYTES_MAX], damage[TEXT_BYTES_MAX];
+	char size[HUMAN_BYTES_MAX];
+
+	text_escape(pool, pool_text, sizeof(pool_text));
+	text_escape(zone->name, zone_text, sizeof(zone_text));
+	text_escape(zone->damage, damage, sizeof(damage));
+	if (zone->damage[0] != '\0')
+		printf("Zone %s of pool %s is out of use, its ledger is damaged: %s\n", zone_text,
+		       pool_text, damage);
+	else
+		printf("Zone %s of pool %s was made smaller: %s beyond its end is still held\n",
+		       zone_text, pool_text, human_size(zone->draining_bytes, size));
+}
+
+static void print_troubles(const struct message *reply)
+{
+	bool is_first = true;
+
+	for (size_t i = 0; i < reply->u.status_info.nr_pools; i++) {
+		const struct message_pool_info *pool = &reply->u.status_info.pools[i];
+
+		for (size_t j = 0; j < pool->nr_zones; j++) {
+			const struct message_zone_info *zone = &pool->zones[j];
+
+			if (zone->damage[0] == '\0' && zone->draining_bytes == 0)
+				continue;
+			if (is_first)
+				putchar('\n');
+			is_first = false;
+			print_trouble(pool->name, zone);
+		}
+	}
 }
 
 static void add_pool(struct table *table, const struct message_pool_info *pool)
@@ -91,6 +131,8 @@ static enum command_exit print_for_people(const struct message *reply)
 		add_pool(table, &reply->u.status_info.pools[i]);
 	outcome = table_print(table);
 	table_free(table);
+	if (outcome == COMMAND_DONE)
+		print_troubles(reply);
 	return outcome;
 }
 

@@ -75,6 +75,12 @@ static enum message_type reply_type(enum message_type request)
 		return MESSAGE_BLOCK_LIST;
 	case MESSAGE_CHECK:
 		return MESSAGE_CHECK_RESULT;
+	case MESSAGE_LIST_LIMITS:
+		return MESSAGE_LIMIT_LIST;
+	case MESSAGE_RELOAD:
+		return MESSAGE_RELOAD_RESULT;
+	case MESSAGE_PLAN_CONTIGUOUS:
+		return MESSAGE_CONTIGUOUS_PLAN;
 	default:
 		return MESSAGE_NONE;
 	}

@@ -17,8 +17,8 @@
 #define PPC_ZONE_SHIFT 44u
 
 struct ppc_zone {
-	uint8_t *base; /* owned mapping of size_bytes */
-	uint64_t size_bytes;
+	uint8_t *base;       /* owned mapping of size_bytes */
+	uint64_t size_bytes; /* that the zone can grow to */
 	uint32_t node;
 };
 
@@ -28,12 +28,16 @@ struct ppc_mapping {
 };
 
 /*
- * Maps each segment whole. The fds stay the caller's and may be closed afterwards. 0; -EPROTO for
- * segments that are not what the daemon says they are; -ENOMEM or another errno of mmap().
+ * Maps each segment whole, with the room that its zone can grow into. The fds stay the caller's and
+ * may be closed afterwards. 0; -EPROTO for segments that are not what the daemon says they are;
+ * -ENOMEM or another errno of mmap().
  */
 int ppc_mapping_init(struct ppc_mapping *mapping, const struct message_segment *segments,
 		     const int *fds, unsigned nr_segments, bool read_only);
 void ppc_mapping_deinit(struct ppc_mapping *mapping);
+
+/* The nodes that have a zone, as bits. */
+uint64_t ppc_mapping_nodes(const struct ppc_mapping *mapping);
 
 /* nr_pages from this page address on all lie in one zone. */
 bool ppc_mapping_has_pages(const struct ppc_mapping *mapping, uint64_t page, uint64_t nr_pages);

@@ -3,8 +3,9 @@
  * Blocks of one order, one or many: every call is a batch, and one page is a batch of one. A longer
  * list is cut into batches of what the daemon takes at once.
  *
- * What can be seen to be wrong from here (order, alignment, not in the pool) costs no round trip;
- * the daemon checks all of it again, since it can't know what we checked.
+ * What can be seen to be wrong from here (alignment, not in the pool) costs no round trip; the
+ * daemon checks all of it again, since it can't know what we checked. The pool's largest order is
+ * its to know: it changes with the pool's size.
  */
 
 #include <errno.h>
@@ -70,7 +71,7 @@ ssize_t pp_alloc_bulk(struct pp_pool *pool, unsigned order, unsigned flags, void
 
 	if (nr_granted < 0)
 		return nr_granted;
-	if (!addrs || count == 0 || count > SSIZE_MAX || order > pool->max_order)
+	if (!addrs || count == 0 || count > SSIZE_MAX || order > PP_ORDER_MAX)
 		return -EINVAL;
 	while (done < count) {
 		size_t left = count - done;
@@ -126,7 +127,7 @@ int pp_free_bulk(struct pp_pool *pool, unsigned order, void *const *addrs, size_
 
 	if (first_error)
 		return first_error;
-	if (!addrs || order > pool->max_order)
+	if (!addrs || order > PP_ORDER_MAX)
 		return -EINVAL;
 	for (size_t done = 0; done < count;) {
 		size_t left = count - done;
@@ -151,7 +152,7 @@ int pp_free_pages(struct pp_pool *pool, void *addr, unsigned order)
 
 	if (error)
 		return error;
-	if (order > pool->max_order ||
+	if (order > PP_ORDER_MAX ||
 	    ppc_runs_from_addresses(&pool->mapping, order, &addr, 1, &run) < 0)
 		return -EINVAL;
 	return call_free(pool, order, &run, 1);

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From flags to a node. The nearest memory is that of the CPU the caller runs on now, which the
- * kernel tells without a system call on x86; a pool with one zone need not ask. Interleaving is the
- * library's: a counter a pool is spread well enough over many callers.
+ * From flags and the pool's node mask to what the daemon is asked for. The nearest memory is that
+ * of the CPU the caller runs on now, which the kernel tells without a system call on x86. The
+ * daemon does the rest: it knows distances, free memory, and whose turn it is among nodes.
+ *
+ * The mask is a border, flags choose within it. A node named as a mere preference may lie outside:
+ * then the nearest inside is taken.
  */
 
 #include "lib/placement.h"
@@ -29,30 +32,40 @@ static bool flags_are_sound(unsigned flags)
 	return !((flags & PP_INTERLEAVE) && (node || (flags & PP_THISNODE)));
 }
 
-static unsigned preferred_node(struct pp_pool *pool, unsigned flags)
+static uint32_t calling_node(const struct pp_pool *pool)
 {
-	const struct ppc_mapping *mapping = &pool->mapping;
-	unsigned cpu, node = flags >> NODE_SHIFT;
+	unsigned cpu, node;
 
-	if (node)
-		return node - 1;
-	if (flags & PP_INTERLEAVE) {
-		unsigned turn = __atomic_fetch_add(&pool->next_turn, 1, __ATOMIC_RELAXED);
-
-		return mapping->zones[turn % mapping->nr_zones].node;
-	}
-	if (mapping->nr_zones == 1 && !(flags & PP_THISNODE))
-		return mapping->zones[0].node;
-	return getcpu(&cpu, &node) == 0 ? node : mapping->zones[0].node;
+	return getcpu(&cpu, &node) == 0 ? node : pool->mapping.zones[0].node;
 }
 
-int ppc_placement_init(struct message_placement *placement, struct pp_pool *pool, unsigned flags)
+static enum message_policy policy_of(unsigned flags, uint64_t nodes)
 {
+	if (flags & PP_THISNODE)
+		return MESSAGE_POLICY_BIND;
+	if (flags & PP_INTERLEAVE)
+		return MESSAGE_POLICY_INTERLEAVE;
+	return nodes ? MESSAGE_POLICY_MASK : MESSAGE_POLICY_PREFERRED;
+}
+
+int ppc_placement_init(struct message_placement *placement, const struct pp_pool *pool,
+		       unsigned flags)
+{
+	uint64_t nodes = __atomic_load_n(&pool->nodes, __ATOMIC_RELAXED);
+	uint32_t node, cpu_node;
+
 	if (!flags_are_sound(flags))
 		return -EINVAL;
+	cpu_node = calling_node(pool);
+	node = flags >> NODE_SHIFT ? (flags >> NODE_SHIFT) - 1 : cpu_node;
+	if ((flags & PP_THISNODE) && nodes && !(node < PP_NODES_MAX && nodes >> node & 1))
+		return -EINVAL;
 	*placement = (struct message_placement){
-		.node = preferred_node(pool, flags),
-		.bind = flags & PP_THISNODE,
+		.policy = policy_of(flags, nodes),
+		.node = node,
+		.cpu_node = cpu_node,
+		.nodes = nodes,
+		.bind = flags & PP_THISNODE, /* for a daemon that knows no policies */
 		.high = flags & PP_HIGH,
 		.no_wait = flags & PP_NOWAIT,
 		.mobility = flags & PP_MOVABLE       ? MESSAGE_MOVABLE

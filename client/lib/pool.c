@@ -21,7 +21,7 @@
 
 /* What the daemon answered, out of its arena; the fds are ours to close. */
 struct opened {
-	uint32_t number, max_order;
+	uint32_t number;
 	unsigned nr_segments;
 	struct message_segment segments[MESSAGE_ZONES_MAX];
 	int fds[MESSAGE_ZONES_MAX];
@@ -36,7 +36,6 @@ static int accept_opened(const struct ppc_reply *reply, void *data)
 	    reply->message->u.pool_opened.max_order > PP_ORDER_MAX)
 		return -EPROTO;
 	opened->number = reply->message->u.pool_opened.pool;
-	opened->max_order = reply->message->u.pool_opened.max_order;
 	opened->nr_segments = (unsigned)nr_segments;
 	memcpy(opened->segments, reply->message->u.pool_opened.segments,
 	       nr_segments * sizeof(opened->segments[0]));
@@ -75,7 +74,6 @@ static int map_opened(struct pp_pool *pool, const struct opened *opened)
 	int error;
 
 	pool->number = opened->number;
-	pool->max_order = opened->max_order;
 	error = ppc_mapping_init(&pool->mapping, opened->segments, opened->fds, opened->nr_segments,
 				 pool->is_read_only);
 	for (unsigned i = 0; i < opened->nr_segments; i++)
@@ -195,6 +193,21 @@ int ppc_pool_check_writable(const struct pp_pool *pool)
 	if (!ppc_client_is_ours(pool->client))
 		return -EOWNERDEAD;
 	return pool->is_read_only ? -EACCES : 0;
+}
+
+/* Nodes without a zone are forgotten: more than that, and a mask of them alone would mean "all". */
+int pp_pool_set_nodes(struct pp_pool *pool, uint64_t nodes)
+{
+	int error = ppc_pool_check_writable(pool);
+	uint64_t present;
+
+	if (error)
+		return error;
+	present = nodes & ppc_mapping_nodes(&pool->mapping);
+	if (nodes && !present)
+		return -EINVAL;
+	__atomic_store_n(&pool->nodes, present, __ATOMIC_RELAXED);
+	return 0;
 }
 
 static int accept_stat(const struct ppc_reply *reply, void *data)

@@ -14,10 +14,9 @@ struct pp_client;
 struct pp_pool {
 	struct pp_client *client; /* borrowed: it outlives its pools */
 	struct pp_pool *next;
-	unsigned nr_opens;  /* under the client's pools_lock */
-	unsigned next_turn; /* atomic: whose zone's turn it is to be preferred */
-	uint32_t number;    /* on this connection */
-	uint32_t max_order;
+	unsigned nr_opens; /* under the client's pools_lock */
+	uint64_t nodes;    /* atomic: that requests keep to; 0: all */
+	uint32_t number;   /* on this connection */
 	bool is_read_only;
 	char name[MESSAGE_NAME_BYTES_MAX + 1];
 	struct ppc_mapping mapping;

@@ -168,7 +168,8 @@ static void counts_leftovers(int from_parent, int to_parent, void *data)
 	for (int order = 3; order >= 0; order--) {
 		ssize_t want = order ? 20 : NR_PAGES - (8 + 4 + 2) * 20;
 
-		CHILD_CHECK(pp_alloc_bulk(pool, (unsigned)order, 0, addrs, (size_t)want) == want);
+		CHILD_CHECK(pp_alloc_bulk(pool, (unsigned)order, PP_HIGH, addrs, (size_t)want) ==
+			    want);
 		for (ssize_t i = 0; i < want; i++)
 			for (size_t at = 0; at < (size_t)PP_PAGE_SIZE << order; at++)
 				leftovers += ((const char *)addrs[i])[at] != 0;
@@ -184,7 +185,7 @@ static void leave_something_everywhere(const char *name)
 	void *addrs[NR_PAGES];
 
 	assert_int_equal(pp_pool_open(client, name, 0, &pool), 0);
-	assert_int_equal(pp_alloc_bulk(pool, 0, 0, addrs, NR_PAGES), NR_PAGES);
+	assert_int_equal(pp_alloc_bulk(pool, 0, PP_HIGH, addrs, NR_PAGES), NR_PAGES);
 	for (size_t i = 0; i < NR_PAGES; i++)
 		memset(addrs[i], 0x5a, PP_PAGE_SIZE);
 	pp_client_free(client);

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -74,6 +75,7 @@ static void send_alloc(struct peer *peer, uint32_t pool, unsigned order, uint32_
 	request.u.alloc.pool = pool;
 	request.u.alloc.order = order;
 	request.u.alloc.count = count;
+	request.u.alloc.placement.high = true; /* to the last page */
 	peer_send(peer, &request);
 }
 
@@ -266,7 +268,7 @@ static void spoiler(int from_parent, int to_parent, void *data)
 {
 	struct message request = { .type = MESSAGE_POOL_OPEN }, reply;
 	int fds[FRAME_FDS_MAX];
-	struct stat status;
+	struct stat status, after;
 	struct peer peer;
 	char byte;
 
@@ -276,15 +278,16 @@ static void spoiler(int from_parent, int to_parent, void *data)
 	peer_call(&peer, &request, &reply);
 	CHILD_CHECK(reply.status == MESSAGE_STATUS_OK);
 	CHILD_CHECK(frame_reader_take_fds(&peer.reader, fds) == 1);
+	CHILD_CHECK(fstat(fds[0], &status) == 0 && status.st_size >= (off_t)POOL_BYTES);
 	CHILD_CHECK(ftruncate(fds[0], 0) < 0);
-	CHILD_CHECK(ftruncate(fds[0], (off_t)POOL_BYTES * 2) < 0);
+	CHILD_CHECK(ftruncate(fds[0], status.st_size + 4096) < 0);
 	CHILD_CHECK(fcntl(fds[0], F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) < 0);
-	CHILD_CHECK(fallocate(fds[0], 0, (off_t)POOL_BYTES, 4096) < 0);
+	CHILD_CHECK(fallocate(fds[0], 0, status.st_size, 4096) < 0);
 	CHILD_CHECK(fcntl(fds[0], F_SETFL, O_APPEND | O_NONBLOCK) == 0);
 	CHILD_CHECK(fcntl(fds[0], F_SETLEASE, F_WRLCK) < 0);
 	CHILD_CHECK(fallocate(fds[0], FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0,
 			      (off_t)POOL_BYTES) == 0);
-	CHILD_CHECK(fstat(fds[0], &status) == 0 && status.st_size == (off_t)POOL_BYTES);
+	CHILD_CHECK(fstat(fds[0], &after) == 0 && after.st_size == status.st_size);
 	child_put(to_parent, "!", 1);
 	child_get(from_parent, &byte, 1);
 }
@@ -309,6 +312,44 @@ static void test_attack_spoiled_segment_is_served_on(void **state)
 	child_finish(&child);
 	assert_null(pp_pool_close(pool));
 	assert_null(pp_client_free(client));
+}
+
+static uint64_t backed_bytes(int fd)
+{
+	struct stat status;
+
+	assert_int_equal(fstat(fd, &status), 0);
+	return (uint64_t)status.st_blocks * 512;
+}
+
+/* Takes more memory than the pool's size, from where nothing is granted, and is killed with it. */
+static void squatter(int from_parent, int to_parent, void *data)
+{
+	int fd = *(int *)data;
+
+	(void)from_parent;
+	begin_child(&(struct peer){ 0 }, to_parent);
+	CHILD_CHECK(fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t)POOL_BYTES, (off_t)POOL_BYTES) == 0);
+	CHILD_CHECK(fallocate(fd, FALLOC_FL_KEEP_SIZE, 2 * (off_t)POOL_BYTES, 1 << 20) == 0);
+	child_put(to_parent, "!", 1);
+	for (;;)
+		pause();
+}
+
+static void test_attack_memory_beyond_the_size_goes_back(void **state)
+{
+	time_t deadline = time(NULL) + 20;
+	struct child child;
+	char bytes[2];
+	int fd = daemon_open_segment(&server, "default");
+
+	(void)state;
+	child_start(&child, (uid_t)-1, squatter, &fd);
+	child_read(&child, bytes, sizeof(bytes));
+	child_kill(&child);
+	while (backed_bytes(fd) > POOL_BYTES)
+		assert_true(time(NULL) < deadline);
+	close(fd);
 }
 
 /* Stops with replies waiting for it, in the middle of a frame, for as long as the parent likes. */
@@ -436,6 +477,7 @@ int main(void)
 		ATTACK_TEST(test_attack_empty_runs_lead_nowhere),
 		ATTACK_TEST(test_attack_odd_numbers_free_nothing),
 		ATTACK_TEST(test_attack_spoiled_segment_is_served_on),
+		ATTACK_TEST(test_attack_memory_beyond_the_size_goes_back),
 		ATTACK_TEST(test_attack_stopped_client_hinders_nobody),
 		ATTACK_TEST(test_attack_inherited_socket_ends_with_its_process),
 		ATTACK_TEST(test_attack_half_closed_sockets_end_cleanly),

@@ -103,12 +103,12 @@ static void test_pages_fill_one_by_one_and_free_in_random_order(void **state)
 
 	assert_non_null(addrs);
 	for (size_t i = 0; i < NR_PAGES; i++) {
-		addrs[i] = pp_alloc_pages(fixture->pool, 0, 0);
+		addrs[i] = pp_alloc_pages(fixture->pool, 0, PP_HIGH);
 		assert_non_null(addrs[i]);
 		*(size_t *)addrs[i] = i;
 	}
 	errno = 0;
-	assert_null(pp_alloc_pages(fixture->pool, 0, 0));
+	assert_null(pp_alloc_pages(fixture->pool, 0, PP_HIGH));
 	assert_int_equal(errno, ENOMEM);
 	for (size_t i = 0; i < NR_PAGES; i++)
 		assert_int_equal(*(size_t *)addrs[i], i);
@@ -126,10 +126,33 @@ static void test_pages_bulk_grants_what_there_is(void **state)
 	void **addrs = calloc(NR_PAGES + 5000, sizeof(*addrs));
 
 	assert_non_null(addrs);
-	assert_int_equal(pp_alloc_bulk(fixture->pool, 0, 0, addrs, NR_PAGES + 5000), NR_PAGES);
-	assert_int_equal(pp_alloc_bulk(fixture->pool, 0, 0, addrs, 1), -ENOMEM);
+	assert_int_equal(pp_alloc_bulk(fixture->pool, 0, PP_HIGH, addrs, NR_PAGES + 5000),
+			 NR_PAGES);
+	assert_int_equal(pp_alloc_bulk(fixture->pool, 0, PP_HIGH, addrs, 1), -ENOMEM);
 	shuffle(addrs, NR_PAGES);
 	assert_int_equal(pp_free_bulk(fixture->pool, 0, addrs, NR_PAGES), 0);
+	free(addrs);
+}
+
+/* What is kept below min is for requests that say so. */
+static void test_pages_below_the_min_watermark_are_kept(void **state)
+{
+	struct fixture *fixture = *state;
+	size_t nr_kept =
+		peer_pool_info(&fixture->peer, "default").zones[0].min_bytes / PP_PAGE_SIZE;
+	void **addrs = calloc(NR_PAGES, sizeof(*addrs));
+
+	assert_non_null(addrs);
+	assert_int_not_equal(nr_kept, 0);
+	assert_int_equal(pp_alloc_bulk(fixture->pool, 0, 0, addrs, NR_PAGES), NR_PAGES - nr_kept);
+	assert_int_equal(peer_pool_info(&fixture->peer, "default").zones[0].pressure,
+			 MESSAGE_PRESSURE_MIN);
+	errno = 0;
+	assert_null(pp_alloc_pages(fixture->pool, 0, 0));
+	assert_int_equal(errno, ENOMEM);
+	assert_null(pp_alloc_exact(fixture->pool, PP_PAGE_SIZE, 0));
+	assert_int_equal(pp_alloc_bulk(fixture->pool, 0, PP_HIGH, addrs, NR_PAGES), nr_kept);
+	assert_null(pp_alloc_pages(fixture->pool, 0, PP_HIGH));
 	free(addrs);
 }
 
@@ -139,7 +162,7 @@ static void test_pages_every_order_is_aligned_and_whole(void **state)
 
 	for (unsigned order = 0; order <= TOP_ORDER; order++) {
 		size_t size = (size_t)PP_PAGE_SIZE << order;
-		char *block = pp_alloc_pages(fixture->pool, order, PP_ZERO);
+		char *block = pp_alloc_pages(fixture->pool, order, PP_ZERO | PP_HIGH);
 
 		assert_non_null(block);
 		assert_int_equal(pp_to_offset(fixture->pool, block) % size, 0);
@@ -230,7 +253,8 @@ static void test_pages_offsets_lead_back(void **state)
 	assert_true(pp_to_offset(fixture->pool, &offset) == PP_OFFSET_INVALID);
 	assert_int_equal(errno, EINVAL);
 	errno = 0;
-	assert_null(pp_from_offset(fixture->pool, POOL_BYTES));
+	/* Beyond what the zone may ever grow to. */
+	assert_null(pp_from_offset(fixture->pool, UINT64_C(1) << 55));
 	assert_int_equal(errno, EINVAL);
 	assert_null(
 		pp_from_offset(fixture->pool, UINT64_C(1) << 56)); /* a zone that is not there */
@@ -303,7 +327,7 @@ static void test_pages_max_order_of_a_pool_holds(void **state)
 	assert_int_equal(stat.max_order, 9);
 	assert_null(pp_alloc_pages(two, 10, 0));
 	assert_int_equal(errno, EINVAL);
-	assert_int_equal(pp_alloc_bulk(two, 9, 0, blocks, 5), 4);
+	assert_int_equal(pp_alloc_bulk(two, 9, PP_HIGH, blocks, 5), 4);
 	assert_int_equal(pp_free_bulk(two, 9, blocks, 4), 0);
 	assert_int_equal(peer_pool_info(&fixture->peer, "two").zones[0].free_blocks[9], 4);
 }
@@ -327,6 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		PAGES_TEST(test_pages_fill_one_by_one_and_free_in_random_order),
 		PAGES_TEST(test_pages_bulk_grants_what_there_is),
+		PAGES_TEST(test_pages_below_the_min_watermark_are_kept),
 		PAGES_TEST(test_pages_every_order_is_aligned_and_whole),
 		PAGES_TEST(test_pages_exact_gives_the_tail_back),
 		PAGES_TEST(test_pages_wrong_frees_change_nothing),

@@ -50,6 +50,8 @@ static void test_cli_usage_refuses_options_of_other_commands(void **state)
 	assert_usage("status --client 3", "status does not have that option");
 	assert_usage("--count 3 blocks", "blocks does not have that option");
 	assert_usage("ping --pool default", "ping does not have that option");
+	assert_usage("limits --pool default", "limits does not have that option");
+	assert_usage("status --in-the-way 12 --pool default", "status does not have that option");
 	assert_usage("status --frobnicate", "--frobnicate");
 	assert_usage("status --frobnicate", "Try `pagepoolctl help`.\n");
 }
@@ -66,6 +68,10 @@ static void test_cli_usage_refuses_bad_values(void **state)
 	assert_usage("blocks --client 7x", "not '7x'");
 	assert_usage("blocks --client 99999999999999999999999", "--client wants");
 	assert_usage("ping --count 1000001", "--count wants a number from 1 to 1000000");
+	assert_usage("blocks --in-the-way 8", "--in-the-way wants a number from 9 to 18, not '8'");
+	assert_usage("blocks --in-the-way 19", "not '19'");
+	assert_usage("blocks --in-the-way x", "not 'x'");
+	assert_usage("blocks --node -1", "--node wants a number from 0 to 4294967295, not '-1'");
 	assert_usage("blocks --pool=", "--pool wants a name of 1 to 63 bytes");
 	assert_usage("blocks --pool \x7f", "--pool wants a name of 1 to 63 bytes");
 	assert_usage("status --socket=", "--socket wants a path");
@@ -74,6 +80,14 @@ static void test_cli_usage_refuses_bad_values(void **state)
 	assert_usage(words, "--pool wants a name of 1 to 63 bytes");
 	snprintf(words, sizeof(words), "status --socket %0120d", 0);
 	assert_usage(words, "can't be a socket's path: longer than 107 bytes");
+}
+
+static void test_cli_usage_refuses_options_that_do_not_agree(void **state)
+{
+	(void)state;
+	assert_usage("blocks --in-the-way 9", "--in-the-way needs --pool too");
+	assert_usage("blocks --in-the-way 9 --pool a --client 3", "not with --client");
+	assert_usage("blocks --pool a --node 0", "--node goes with --in-the-way only");
 }
 
 static void test_cli_usage_escapes_what_it_quotes(void **state)
@@ -91,6 +105,8 @@ static void test_cli_usage_helps_without_a_daemon(void **state)
 		{ "--help", "Usage: pagepoolctl" },
 		{ "-h", "Ends with 0, 1" },
 		{ "help blocks", "blocks [--client ID] [--pool NAME]" },
+		{ "help blocks", "--in-the-way ORDER" },
+		{ "help", "\n  pagetypeinfo  free blocks" },
 		{ "blocks --help", "blocks [--client ID] [--pool NAME]" },
 		{ "--help ping", "ping [--count N]" },
 	};
@@ -122,8 +138,9 @@ static void assert_no_daemon(const char *socket, const char *words, const char *
 static void test_cli_usage_says_where_it_looked_for_a_daemon(void **state)
 {
 	static const char *const commands[] = {
-		"status", "zoneinfo", "buddyinfo", "clients",
-		"blocks", "check",    "ping",      "--json status"
+		"status",  "zoneinfo", "buddyinfo",     "pagetypeinfo",
+		"clients", "blocks",   "limits",        "reload",
+		"check",   "ping",     "--json status", "blocks --in-the-way 9 --pool a"
 	};
 
 	(void)state;
@@ -230,6 +247,7 @@ int main(void)
 		cmocka_unit_test(test_cli_usage_refuses_what_is_no_command),
 		cmocka_unit_test(test_cli_usage_refuses_options_of_other_commands),
 		cmocka_unit_test(test_cli_usage_refuses_bad_values),
+		cmocka_unit_test(test_cli_usage_refuses_options_that_do_not_agree),
 		cmocka_unit_test(test_cli_usage_escapes_what_it_quotes),
 		cmocka_unit_test(test_cli_usage_helps_without_a_daemon),
 		cmocka_unit_test(test_cli_usage_says_where_it_looked_for_a_daemon),

@@ -32,7 +32,7 @@ static void test_pool_wrong_arguments_cost_no_round_trip(void **state)
 	scripted_fixture_open(&fixture, scripted_pool_only, NULL);
 	pool = fixture.pool;
 	base = pp_from_offset(pool, 0);
-	assert_null(pp_alloc_pages(pool, 11, 0)); /* this pool's max_order is 10 */
+	assert_null(pp_alloc_pages(pool, PP_ORDER_MAX + 1, 0));
 	assert_int_equal(errno, EINVAL);
 	assert_null(pp_alloc_pages(NULL, 0, 0));
 	assert_null(pp_alloc_pages(pool, 0, 0x8000));
@@ -51,7 +51,8 @@ static void test_pool_wrong_arguments_cost_no_round_trip(void **state)
 	assert_int_equal(pp_free_pages(pool, NULL, 0), -EINVAL);
 	assert_int_equal(pp_free_pages(pool, base + 1, 0), -EINVAL);
 	assert_int_equal(pp_free_pages(pool, base + PP_PAGE_SIZE, 1), -EINVAL);
-	assert_int_equal(pp_free_pages(pool, base, 11), -EINVAL);
+	assert_int_equal(pp_free_pages(pool, base, PP_ORDER_MAX + 1), -EINVAL);
+	assert_int_equal(pp_free_bulk(pool, PP_ORDER_MAX + 1, addrs, 1), -EINVAL);
 	assert_int_equal(pp_free_pages(pool, base, 9), -EINVAL); /* the zone is smaller */
 	assert_int_equal(pp_free_pages(NULL, base, 0), -EINVAL);
 	assert_int_equal(pp_free_exact(pool, base, 0), -EINVAL);
@@ -229,36 +230,162 @@ static void test_pool_bulk_goes_in_batches(void **state)
 
 /* Placement. */
 
+#define NR_PLACEMENTS 9u
+
+/* Takes each placement that is asked for down, for the test to look at. */
 static void script_placements(struct scripted *daemon, void *data)
 {
+	struct message_placement *asked = data;
 	struct message request;
-	const struct message_placement *asked = &request.u.alloc.placement;
 
-	(void)data;
 	scripted_welcome(daemon);
 	scripted_open_pool(daemon, 2, ZONE_BYTES);
-	for (unsigned i = 0; i < 6; i++) {
+	for (unsigned i = 0; i < NR_PLACEMENTS; i++) {
 		scripted_expect(daemon, MESSAGE_ALLOC, &request);
+		asked[i] = request.u.alloc.placement;
 		scripted_grant(daemon, request.id, 0, 1);
-		SCRIPT_CHECK(i >= 2 || asked->node == i); /* interleaved */
-		SCRIPT_CHECK(i != 2 || (asked->node == 63 && asked->bind));
-		SCRIPT_CHECK(i != 3 || (asked->no_wait && asked->high && !asked->bind));
-		SCRIPT_CHECK(i != 4 || asked->mobility == MESSAGE_MOVABLE);
-		SCRIPT_CHECK(i != 5 || asked->mobility == MESSAGE_RECLAIMABLE);
 	}
 	scripted_goodbye(daemon);
 }
 
 static void test_pool_flags_go_over_the_wire(void **state)
 {
-	const unsigned flags[] = { PP_INTERLEAVE,       PP_INTERLEAVE, PP_NODE(63) | PP_THISNODE,
-				   PP_NOWAIT | PP_HIGH, PP_MOVABLE,    PP_RECLAIMABLE };
+	const unsigned flags[NR_PLACEMENTS] = {
+		0,
+		PP_NODE(63) | PP_THISNODE,
+		PP_NODE(1),
+		PP_INTERLEAVE,
+		PP_NOWAIT,
+		PP_HIGH,
+		PP_MOVABLE,
+		PP_THISNODE,
+		PP_RECLAIMABLE,
+	};
+	struct message_placement asked[NR_PLACEMENTS];
 	struct scripted_fixture fixture;
 
 	(void)state;
-	scripted_fixture_open(&fixture, script_placements, NULL);
-	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+	scripted_fixture_open(&fixture, script_placements, asked);
+	for (size_t i = 0; i < NR_PLACEMENTS; i++)
 		assert_non_null(pp_alloc_pages(fixture.pool, 0, flags[i]));
+	scripted_fixture_close(&fixture);
+
+	assert_int_equal(asked[0].policy, MESSAGE_POLICY_PREFERRED);
+	assert_int_equal(asked[0].node, asked[0].cpu_node);
+	assert_int_equal(asked[0].mobility, MESSAGE_UNMOVABLE);
+	assert_false(asked[0].bind || asked[0].high || asked[0].no_wait);
+	assert_int_equal(asked[1].policy, MESSAGE_POLICY_BIND);
+	assert_int_equal(asked[1].node, 63);
+	assert_true(asked[1].bind); /* for older daemons */
+	assert_int_equal(asked[2].policy, MESSAGE_POLICY_PREFERRED);
+	assert_int_equal(asked[2].node, 1);
+	assert_int_equal(asked[3].policy, MESSAGE_POLICY_INTERLEAVE);
+	assert_true(asked[4].no_wait);
+	assert_true(asked[5].high);
+	assert_int_equal(asked[6].mobility, MESSAGE_MOVABLE);
+	assert_int_equal(asked[7].policy, MESSAGE_POLICY_BIND);
+	assert_int_equal(asked[7].node, asked[7].cpu_node);
+	assert_int_equal(asked[8].mobility, MESSAGE_RECLAIMABLE);
+	for (size_t i = 0; i < NR_PLACEMENTS; i++)
+		assert_true(asked[i].nodes == 0);
+}
+
+static void test_pool_node_mask_goes_with_every_request(void **state)
+{
+	struct message_placement asked[NR_PLACEMENTS];
+	struct scripted_fixture fixture;
+	struct pp_pool *pool;
+
+	(void)state;
+	scripted_fixture_open(&fixture, script_placements, asked);
+	pool = fixture.pool;
+	assert_int_equal(pp_pool_set_nodes(pool, 1u << 1), 0);
+	assert_non_null(pp_alloc_pages(pool, 0, 0));
+	assert_non_null(pp_alloc_pages(pool, 0, PP_NODE(0))); /* a preference */
+	assert_non_null(pp_alloc_pages(pool, 0, PP_INTERLEAVE));
+	assert_non_null(pp_alloc_pages(pool, 0, PP_NODE(1) | PP_THISNODE));
+	assert_null(pp_alloc_pages(pool, 0, PP_NODE(0) | PP_THISNODE));
+	assert_int_equal(errno, EINVAL);
+	assert_null(pp_alloc_pages(pool, 0, PP_NODE(63) | PP_THISNODE));
+	assert_int_equal(errno, EINVAL);
+	assert_null(pp_alloc_exact(pool, 1, PP_NODE(0) | PP_THISNODE));
+	assert_int_equal(errno, EINVAL);
+
+	/* Nodes that it does not have are ignored, but not all of them can be. */
+	assert_int_equal(pp_pool_set_nodes(pool, UINT64_MAX), 0);
+	assert_non_null(pp_alloc_pages(pool, 0, 0));
+	assert_int_equal(pp_pool_set_nodes(pool, UINT64_C(1) << 63), -EINVAL);
+	assert_non_null(pp_alloc_pages(pool, 0, 0)); /* as before */
+	assert_int_equal(pp_pool_set_nodes(pool, 0), 0);
+	assert_non_null(pp_alloc_pages(pool, 0, 0));
+	assert_non_null(pp_alloc_pages(pool, 0, PP_INTERLEAVE));
+	assert_non_null(pp_alloc_pages(pool, 0, PP_NODE(0) | PP_THISNODE));
+	assert_int_equal(pp_pool_set_nodes(NULL, 0), -EINVAL);
+	scripted_fixture_close(&fixture);
+
+	assert_int_equal(asked[0].policy, MESSAGE_POLICY_MASK);
+	assert_int_equal(asked[0].nodes, 1u << 1);
+	assert_int_equal(asked[1].policy, MESSAGE_POLICY_MASK);
+	assert_int_equal(asked[1].node, 0);
+	assert_int_equal(asked[1].nodes, 1u << 1);
+	assert_int_equal(asked[2].policy, MESSAGE_POLICY_INTERLEAVE);
+	assert_int_equal(asked[2].nodes, 1u << 1);
+	assert_int_equal(asked[3].policy, MESSAGE_POLICY_BIND);
+	assert_int_equal(asked[4].policy, MESSAGE_POLICY_MASK);
+	assert_int_equal(asked[4].nodes, 0x3);
+	assert_int_equal(asked[5].nodes, 0x3);
+	assert_int_equal(asked[6].policy, MESSAGE_POLICY_PREFERRED);
+	assert_int_equal(asked[6].nodes, 0);
+	assert_int_equal(asked[7].policy, MESSAGE_POLICY_INTERLEAVE);
+	assert_int_equal(asked[7].nodes, 0);
+	assert_int_equal(asked[8].policy, MESSAGE_POLICY_BIND);
+}
+
+/* A pool that has grown may have larger blocks than when it was opened; its daemon knows. */
+static void script_large_order(struct scripted *daemon, void *data)
+{
+	struct message request;
+
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 1, ZONE_BYTES);
+	scripted_expect(daemon, MESSAGE_ALLOC, &request);
+	SCRIPT_CHECK(request.u.alloc.order == PP_ORDER_MAX);
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_INVALID);
+	scripted_goodbye(daemon);
+}
+
+static void test_pool_leaves_the_largest_order_to_the_daemon(void **state)
+{
+	struct scripted_fixture fixture;
+
+	(void)state;
+	scripted_fixture_open(&fixture, script_large_order, NULL);
+	assert_null(pp_alloc_pages(fixture.pool, PP_ORDER_MAX, 0));
+	assert_int_equal(errno, EINVAL);
+	scripted_fixture_close(&fixture);
+}
+
+static void script_limit(struct scripted *daemon, void *data)
+{
+	struct message request;
+
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 1, ZONE_BYTES);
+	scripted_expect(daemon, MESSAGE_ALLOC, &request);
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_LIMIT);
+	scripted_goodbye(daemon);
+}
+
+static void test_pool_past_a_limit_is_told_from_no_memory(void **state)
+{
+	struct scripted_fixture fixture;
+
+	(void)state;
+	scripted_fixture_open(&fixture, script_limit, NULL);
+	assert_null(pp_alloc_pages(fixture.pool, 0, 0));
+	assert_int_equal(errno, EDQUOT);
 	scripted_fixture_close(&fixture);
 }
 
@@ -271,6 +398,9 @@ int main(void)
 		cmocka_unit_test(test_pool_zero_means_zeros_in_the_whole_block),
 		cmocka_unit_test(test_pool_bulk_goes_in_batches),
 		cmocka_unit_test(test_pool_flags_go_over_the_wire),
+		cmocka_unit_test(test_pool_node_mask_goes_with_every_request),
+		cmocka_unit_test(test_pool_leaves_the_largest_order_to_the_daemon),
+		cmocka_unit_test(test_pool_past_a_limit_is_told_from_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -2,11 +2,13 @@
 /* Opening, closing and looking at pools of a daemon that follows a script; losing it, and forks. */
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -37,6 +39,10 @@ enum open_lie {
 	LIE_ODD_PAGE,
 	LIE_ODD_SIZE,
 	LIE_HUGE_SEGMENT,
+	LIE_LITTLE_ROOM,
+	LIE_ODD_ROOM,
+	LIE_MORE_ROOM_THAN_FILE,
+	LIE_HUGE_ROOM,
 	LIE_ORDER,
 	NR_OPEN_LIES
 };
@@ -83,6 +89,14 @@ static void script_open_lie(struct scripted *daemon, void *data)
 		segments[1].page_bytes = 2 * ZONE_BYTES;
 	if (lie == LIE_HUGE_SEGMENT)
 		segments[1].size_bytes = UINT64_C(1) << 57;
+	if (lie == LIE_LITTLE_ROOM)
+		segments[1].capacity_bytes = ZONE_BYTES - 4096;
+	if (lie == LIE_ODD_ROOM)
+		segments[1].capacity_bytes = ZONE_BYTES + 512;
+	if (lie == LIE_MORE_ROOM_THAN_FILE)
+		segments[1].capacity_bytes = ZONE_BYTES + 4096;
+	if (lie == LIE_HUGE_ROOM)
+		segments[1].capacity_bytes = UINT64_C(1) << 57;
 	reply.id = request.id;
 	reply.u.pool_opened.pool = 1;
 	reply.u.pool_opened.max_order = lie == LIE_ORDER ? 19 : 8;
@@ -252,9 +266,88 @@ static void test_pool_read_only_maps_and_refuses(void **state)
 	assert_null(pp_alloc_exact(fixture.pool, 1, 0));
 	assert_int_equal(errno, EACCES);
 	assert_int_equal(pp_alloc_bulk(fixture.pool, 0, 0, &addr, 1), -EACCES);
+	assert_int_equal(pp_pool_set_nodes(fixture.pool, 0), -EACCES);
 	assert_int_equal(pp_free_pages(fixture.pool, addr, 0), -EACCES);
 	assert_int_equal(pp_free_bulk(fixture.pool, 0, &addr, 1), -EACCES);
 	assert_int_equal(pp_free_exact(fixture.pool, addr, 1), -EACCES);
+	scripted_fixture_close(&fixture);
+}
+
+/* Room to grow. */
+
+#define ROOM_BYTES (UINT64_C(64) * ZONE_BYTES)
+
+static void script_room(struct scripted *daemon, void *data)
+{
+	struct message request, reply = { .type = MESSAGE_POOL_OPENED, .error = "" };
+	const struct message_segment segment = { .size_bytes = ZONE_BYTES,
+						 .capacity_bytes = ROOM_BYTES,
+						 .page_bytes = 4096 };
+	int fd = scripted_memfd(ROOM_BYTES);
+
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_expect(daemon, MESSAGE_POOL_OPEN, &request);
+	reply.id = request.id;
+	reply.u.pool_opened.pool = 4;
+	reply.u.pool_opened.segments = &segment;
+	reply.u.pool_opened.nr_segments = 1;
+	scripted_reply(daemon, &reply, &fd, 1);
+	close(fd);
+	scripted_expect(daemon, MESSAGE_ALLOC, &request);
+	scripted_grant(daemon, request.id, ROOM_BYTES / 4096 - 1, 1); /* it has grown */
+	scripted_expect(daemon, MESSAGE_ALLOC, &request);
+	scripted_grant(daemon, request.id, ROOM_BYTES / 4096, 1); /* that far it can't */
+	scripted_expect_end(daemon);
+}
+
+static void test_pool_maps_the_room_that_it_may_grow_into(void **state)
+{
+	struct scripted_fixture fixture;
+	uint8_t *addr;
+
+	(void)state;
+	scripted_fixture_open(&fixture, script_room, NULL);
+	addr = pp_alloc_pages(fixture.pool, 0, PP_ZERO);
+	assert_non_null(addr);
+	assert_int_equal(pp_to_offset(fixture.pool, addr), ROOM_BYTES - 4096);
+	assert_ptr_equal(pp_from_offset(fixture.pool, ROOM_BYTES - 4096), addr);
+	assert_null(pp_from_offset(fixture.pool, ROOM_BYTES));
+	assert_null(pp_alloc_pages(fixture.pool, 0, 0));
+	assert_int_equal(errno, EPROTO);
+	scripted_fixture_close(&fixture);
+}
+
+/* The flags that the kernel shows for the mapping at this address. */
+static void read_mapping_flags(const void *addr, char *ret, size_t size_bytes)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	bool is_inside = false;
+	char line[512];
+
+	assert_non_null(file);
+	ret[0] = '\0';
+	while (fgets(line, sizeof(line), file)) {
+		uintptr_t start, end;
+
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " ", &start, &end) == 2)
+			is_inside = start <= (uintptr_t)addr && (uintptr_t)addr < end;
+		else if (is_inside && strncmp(line, "VmFlags:", 8) == 0)
+			snprintf(ret, size_bytes, "%s", line + 8);
+	}
+	fclose(file);
+}
+
+static void test_pool_is_left_out_of_core_dumps(void **state)
+{
+	struct scripted_fixture fixture;
+	char flags[512];
+
+	(void)state;
+	scripted_fixture_open(&fixture, scripted_pool_only, NULL);
+	read_mapping_flags(pp_from_offset(fixture.pool, 0), flags, sizeof(flags));
+	if (!strstr(flags, " dd "))
+		fail_msg("the mapping's flags are '%s'", flags);
 	scripted_fixture_close(&fixture);
 }
 
@@ -389,6 +482,7 @@ static void run_fork_child(struct scripted_fixture *fixture, uint8_t *addr)
 	CHILD_CHECK(pp_to_offset(fixture->pool, addr) == PP_OFFSET_INVALID && errno == EOWNERDEAD);
 	CHILD_CHECK(!pp_from_offset(fixture->pool, 0) && errno == EOWNERDEAD);
 	CHILD_CHECK(pp_pool_stat(fixture->pool, &stat) == -EOWNERDEAD);
+	CHILD_CHECK(pp_pool_set_nodes(fixture->pool, 1) == -EOWNERDEAD);
 	CHILD_CHECK(pp_pool_open(fixture->client, NULL, 0, &pool) == -EOWNERDEAD);
 	CHILD_CHECK(pp_client_fd(fixture->client) == -EOWNERDEAD);
 	CHILD_CHECK(pp_client_dispatch(fixture->client, 0) == -EOWNERDEAD);
@@ -477,6 +571,8 @@ int main(void)
 		cmocka_unit_test(test_pool_open_passes_refusals_on),
 		cmocka_unit_test(test_pool_offsets_come_back),
 		cmocka_unit_test(test_pool_read_only_maps_and_refuses),
+		cmocka_unit_test(test_pool_maps_the_room_that_it_may_grow_into),
+		cmocka_unit_test(test_pool_is_left_out_of_core_dumps),
 		cmocka_unit_test(test_pool_stat_fills_what_the_caller_knows),
 		cmocka_unit_test(test_pool_memory_outlives_the_connection),
 		cmocka_unit_test(test_pool_child_of_a_fork_only_cleans_up),

@@ -875,7 +875,7 @@ static void test_config_print_says_what_it_comes_to(void **state)
 
 	assert_int_equal(load(fixture, "[daemon]\ntopology = fake:2\n"
 				       "[pool frames]\nsize = 12.5%\nhugepages = 2M\n"
-				       "contiguous = 25%\nwatermark = 1M 2M 3%\n"
+				       "contiguous = 25%\nwatermark = 1% 2% 3%\n"
 				       "[limit user:root]\npool = frames\nmin = 64M\nmax = 2G\n"
 				       "[limit client:x]\npool = frames\n"),
 			 0);
@@ -884,7 +884,7 @@ static void test_config_print_says_what_it_comes_to(void **state)
 	assert_string_equal(text, "  socket /run/test.sock, topology fake:2\n"
 				  "  pool frames: 12.50% a node in pages of 2M, commit grant, "
 				  "scrub uid, access for 1, read access for 0\n"
-				  "    watermark 1M 2M 3.00%, contiguous 25.00%, max_order 18\n"
+				  "    watermark 1.00% 2.00% 3.00%, contiguous 25.00%, max_order 18\n"
 				  "  limit user:root of pool frames: min 64M, max 2G\n"
 				  "  limit client:x of pool frames\n");
 	free(text);

@@ -16,9 +16,9 @@
 
 #include "core/index.h"
 #include "core/leaf.h"
-#include "support/random.h"
 #include "support/index_fixture.h"
 #include "support/index_model.h"
+#include "support/random.h"
 
 static const uint32_t sizes[] = { 1,    63,   64,   65,    511,   512,    513,
 				  1024, 4097, 5000, 32769, 70000, 300001, (UINT32_C(1) << 21) + 5 };

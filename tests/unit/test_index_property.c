@@ -20,9 +20,9 @@
 #include <cmocka.h>
 
 #include "core/leaf.h"
-#include "support/random.h"
 #include "support/index_fixture.h"
 #include "support/index_model.h"
+#include "support/random.h"
 
 struct shape {
 	uint32_t nr_pages;

@@ -23,7 +23,7 @@
 #define LARGE_BYTES (512 * MIB) /* its words take several slices */
 #define SMALL_BYTES (4 * MIB)
 #define STRAY_BYTES ((size_t)8 << 20)
-#define ROUNDS_MAX 16u /* more than a shrink takes */
+#define ROUNDS_MAX 40u /* more than a shrink takes */
 #define PATIENCE_S 20
 
 /* Runs in each round of the loop. */

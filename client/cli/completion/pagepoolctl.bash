@@ -5,14 +5,15 @@
 
 _pagepoolctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='status zoneinfo buddyinfo clients blocks check ping version help'
+	local commands='status zoneinfo buddyinfo pagetypeinfo clients blocks limits reload check ping'
+	commands+=' version help'
 	local options='--socket --json --help' command='' i
 	local -a ask=("${COMP_WORDS[0]}")
 
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
 		--socket) ask+=(--socket "${COMP_WORDS[++i]}") ;;
-		--client | --pool | --count) ((i++)) ;;
+		--client | --pool | --count | --in-the-way | --node) ((i++)) ;;
 		-*) ;;
 		*) command=${command:-${COMP_WORDS[i]}} ;;
 		esac
@@ -35,11 +36,15 @@ _pagepoolctl() {
 			awk 'NR > 1 { print $1 }' | sort -u)" -- "$current")
 		return
 		;;
-	--count) return ;;
+	--in-the-way)
+		mapfile -t COMPREPLY < <(compgen -W "$(seq 0 18)" -- "$current")
+		return
+		;;
+	--count | --node) return ;;
 	esac
 
 	case $command in
-	blocks) options+=' --client --pool' ;;
+	blocks) options+=' --client --pool --in-the-way --node' ;;
 	ping) options+=' --count' ;;
 	help) [[ $previous == help ]] && options=$commands ;;
 	'') [[ $current == -* ]] && options+=' --version' || options=$commands ;;
