@@ -62,8 +62,13 @@ CLI_OBJS := $(filter-out $(CLI_MAIN),$(call objects,client/cli/*.c))
 SUPPORT_OBJS := $(call objects,tests/support/*.c)
 BENCH_OBJS := $(call objects,bench/*.c)
 
+FAULT_OBJS := $(filter-out $(B)/tests/fault/test_%,$(call objects,tests/fault/*.c))
+# The core as the thread sanitizer wants it: each store is announced.
+ANNOUNCED_OBJS := $(patsubst %.c,$(B)/announced/%.o,$(call sorted,daemon/core/*.c))
+
 UNIT_TESTS := $(call programs,tests/unit/test_*.c)
 INTEGRATION_TESTS := $(call programs,tests/integration/test_*.c)
+FAULT_TESTS := $(call programs,tests/fault/test_*.c)
 FUZZERS := $(call programs,tests/fuzz/fuzz_*.c)
 EXAMPLES := $(call programs,examples/*.c)
 CHECK_SCRIPTS := tests/check-includes tests/check-headers \
@@ -84,7 +89,7 @@ all: $(PROGRAMS) $(LIBRARIES) $(EXAMPLES) $(MANUALS)
 # compiled with, archives on the list of sources (a source that is gone must leave them).
 FLAGS = $(strip $(CC) $(all_cflags) : $(all_ldflags))
 SOURCES := $(CORE_OBJS) : $(PROTO_OBJS) : $(DAEMON_OBJS) : $(LIB_OBJS) : $(CLI_OBJS) : \
-	$(SUPPORT_OBJS) : $(BENCH_OBJS)
+	$(SUPPORT_OBJS) : $(FAULT_OBJS) : $(BENCH_OBJS)
 
 ifneq ($(file <$(B)/flags),$(FLAGS))
 $(B)/flags: FORCE
@@ -108,13 +113,17 @@ $(GENERATED) &: proto/pagepool.proto
 	$(Q)command -v protoc-c >/dev/null || { echo 'Packages are missing: make deps' >&2; exit 1; }
 	$(Q)protoc-c --proto_path=proto --c_out=$(B)/gen $<
 
-compile = $(call say,CC,$<)mkdir -p $(@D) && $(CC) $(all_cflags) -MMD -MP -c -o $@ $<
+compile_with = $(call say,CC,$<)mkdir -p $(@D) && $(CC) $(1) -MMD -MP -c -o $@ $<
+compile = $(call compile_with,$(all_cflags))
 
 $(B)/gen/%.o: $(B)/gen/%.c $(B)/flags
 	$(compile)
 
 $(B)/%.o: %.c $(B)/flags | $(GENERATED)
 	$(compile)
+
+$(B)/announced/%.o: %.c $(B)/flags
+	$(call compile_with,$(filter-out $(SANITIZERS),$(all_cflags)) -fsanitize=thread)
 
 # Archives. libclient.a is the client library with its private names: for pagepoolctl and tests.
 ARCHIVES := $(B)/libcli.a $(B)/libclient.a $(B)/libservice.a $(B)/libcore.a $(B)/libproto.a
@@ -140,6 +149,16 @@ $(B)/examples/%: $(B)/examples/%.o $(B)/libpagepool.so
 
 $(B)/tests/%: $(B)/tests/%.o $(SUPPORT_OBJS) $(ARCHIVES)
 	$(call link,$(LIBS_TEST) $(LIBS_CLI) $(LIBS_SERVICE) $(LIBS_PROTO))
+
+# What the compilers make of large stores is announced by tests/fault/stores.c.
+wrapped = $(foreach function,memcpy memmove memset,-Wl$(comma)--wrap=$(function))
+
+$(B)/tests/fault/%: $(B)/tests/fault/%.o $(FAULT_OBJS) $(B)/libcore.a
+	$(call link,$(wrapped) $(LIBS_TEST))
+
+$(B)/tests/fault/test_every_store: $(B)/tests/fault/test_every_store.o $(FAULT_OBJS) \
+		$(ANNOUNCED_OBJS)
+	$(call link,$(wrapped) $(LIBS_TEST))
 
 # The fuzzer's main() comes with clang; see `fuzz`.
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/%.o $(ARCHIVES)
@@ -190,8 +209,8 @@ demo: deps-build
 
 run_tests = CC='$(CC)' MAKE='$(MAKE)' tests/run $(B)
 
-.PHONY: tests check check-units
-tests: $(PROGRAMS) $(UNIT_TESTS) $(INTEGRATION_TESTS)
+.PHONY: tests check check-units check-fault
+tests: $(PROGRAMS) $(UNIT_TESTS) $(FAULT_TESTS) $(INTEGRATION_TESTS)
 
 # TESTS and EXCEPT name tests as in TESTS='test_frame% check-includes'.
 TESTS ?= %
@@ -199,11 +218,20 @@ chosen = $(foreach test,$(1),$(if $(filter $(TESTS),$(filter-out $(EXCEPT),$(not
 
 check: deps-check
 	$(AGAIN) all tests
-	@$(run_tests) $(call chosen,$(UNIT_TESTS) $(CHECK_SCRIPTS) $(INTEGRATION_TESTS))
+	@$(run_tests) $(call chosen,$(UNIT_TESTS) $(FAULT_TESTS) $(CHECK_SCRIPTS) $(INTEGRATION_TESTS))
 
 check-units: deps-check
 	$(AGAIN) tests
 	@$(run_tests) $(call chosen,$(UNIT_TESTS))
+
+# Of what `check` takes a sample of. PAGEPOOL_TEST_SEED in the environment repeats a run.
+FAULT_STOPS ?= 1000000
+FAULT_OPERATIONS ?= 200000
+
+check-fault: deps-check
+	$(AGAIN) $(FAULT_TESTS)
+	@FAULT_STOPS=$(FAULT_STOPS) FAULT_OPERATIONS=$(FAULT_OPERATIONS) TEST_TIMEOUT=3600 \
+		$(run_tests) $(FAULT_TESTS)
 
 .PHONY: bench
 bench: deps-build
@@ -294,7 +322,8 @@ help:
 
 COMPILED := $(CORE_OBJS) $(PROTO_OBJS) $(DAEMON_OBJS) $(LIB_OBJS) $(CLI_MAIN) $(CLI_OBJS) \
 	$(SUPPORT_OBJS) $(BENCH_OBJS) $(B)/daemon/main.o \
-	$(addsuffix .o,$(UNIT_TESTS) $(INTEGRATION_TESTS) $(FUZZERS) $(EXAMPLES))
+	$(FAULT_OBJS) $(ANNOUNCED_OBJS) \
+	$(addsuffix .o,$(UNIT_TESTS) $(FAULT_TESTS) $(INTEGRATION_TESTS) $(FUZZERS) $(EXAMPLES))
 -include $(COMPILED:.o=.d)
 
 #? make              everything: the daemon, pagepoolctl, the library, examples, manuals
@@ -303,6 +332,8 @@ COMPILED := $(CORE_OBJS) $(PROTO_OBJS) $(DAEMON_OBJS) $(LIB_OBJS) $(CLI_MAIN) $(
 #? make demo         two processes pass frames through shared pages; prints the rate
 #? make check        every test; ends with how many passed, failed and were skipped;
 #?                   TESTS='test_frame% check-%' or EXCEPT=test_install.sh for some of them
+#? make check-fault  kill the core at a million instructions and after each store of long
+#?                   histories, FAULT_STOPS and FAULT_OPERATIONS of them; `check` takes a sample
 #? make bench        measure, with spread and ratios; BENCH=core|wire for a part
 #? make install      to PREFIX (/usr/local), below DESTDIR if that is set
 #? make fuzz         fuzz what reads foreign bytes, FUZZ_SECONDS (60) each
