@@ -126,7 +126,9 @@ void index_init(struct index *index, uint32_t nr_pages, void *memory)
 
 /* Giving. */
 
-static inline void level_give(struct index *index, unsigned i, uint32_t unit, unsigned order);
+/* In line whatever else the file has: each caller is of one level, and level_raise() is rare. */
+static __attribute__((always_inline)) inline void level_give(struct index *index, unsigned i,
+							     uint32_t unit, unsigned order);
 
 static __attribute__((noinline)) void hand_up(struct index *index, unsigned i, uint32_t leaf)
 {
@@ -359,7 +361,7 @@ void index_trim(struct index *index, uint32_t pfn, uint32_t nr_pages, enum mobil
 		return;
 	index_give(index, pfn, order);
 	while (nr_pages) {
-		unsigned part = 31u - (unsigned)__builtin_clz(nr_pages);
+		unsigned part = page_order_within(nr_pages);
 
 		index_claim(index, pfn, part, group);
 		pfn += UINT32_C(1) << part;
@@ -374,49 +376,4 @@ uint32_t index_take_exact(struct index *index, uint32_t nr_pages, enum mobility 
 	if (pfn != PAGE_NONE)
 		index_trim(index, pfn, nr_pages, group);
 	return pfn;
-}
-
-/*
- * `end` is a unit of this level. Of the leaves of a class the lowest counts alone: if that has no
- * run below the end, none has.
- */
-static uint32_t level_take_below(struct index *index, unsigned i, unsigned order, unsigned group,
-				 uint32_t end)
-{
-	struct index_level *level = &index->levels[i];
-	unsigned of = i < FILING_GROUPED_LEVELS ? group : 0, place;
-	unsigned fitting = level->classes[of] & -(2u << order);
-	uint32_t leaf = PAGE_NONE;
-	uint64_t runs = 0;
-
-	for (; fitting && !runs; fitting &= fitting - 1) {
-		leaf = filing_first(level, (unsigned)__builtin_ctz(fitting), of);
-		runs = level->leaves[leaf] & leaf_between(leaf << index_leaf_shift(i), 0, end);
-		runs = leaf_runs(runs, order);
-	}
-	if (!runs && i < FILING_TOP) {
-		leaf = level_take_below(index, i + 1, 0, group, end >> index_leaf_shift(i));
-		if (leaf == PAGE_NONE)
-			return PAGE_NONE;
-		if (i + 1 == FILING_GROUPED_LEVELS)
-			filing_set_group(index, leaf, group);
-		runs = leaf_runs(level->leaves[leaf], order);
-	}
-	if (!runs)
-		return PAGE_NONE;
-	place = leaf_choose(runs, order, index_order_max(i));
-	level->leaves[leaf] &= ~leaf_mask(place, order);
-	filing_set(index, i, leaf, filing_class(i, level->leaves[leaf]));
-	return leaf << index_leaf_shift(i) | place;
-}
-
-uint32_t index_take_below(struct index *index, unsigned order, enum mobility group, uint32_t end)
-{
-	unsigned i = index_level_of(order), shift = index_unit_shift(i);
-	uint32_t unit = level_take_below(index, i, order - shift, group, end >> shift);
-
-	if (unit == PAGE_NONE)
-		return PAGE_NONE;
-	index->nr_free -= UINT32_C(1) << order;
-	return unit << shift;
 }

@@ -50,6 +50,12 @@ static inline uint64_t page_address_pfn(uint64_t address)
 	return address & ((UINT64_C(1) << PAGE_ZONE_SHIFT) - 1);
 }
 
+/* The order of the largest block that so many pages have room for, 1 .. UINT32_MAX. */
+static inline unsigned page_order_within(uint32_t nr_pages)
+{
+	return 31u - (unsigned)__builtin_clz(nr_pages);
+}
+
 /* The smallest order of a block that holds so many pages, 1 .. 2^31. */
 static inline unsigned page_order_of(uint32_t nr_pages)
 {

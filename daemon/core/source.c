@@ -139,7 +139,7 @@ static void put_back(struct zone *zone, const struct request *request, const str
 	for (uint64_t starts = taken->starts; !request->nr_pages && starts; starts &= starts - 1)
 		index_give(&zone->index, pfn + (uint32_t)__builtin_ctzll(starts), request->order);
 	for (uint32_t left = request->nr_pages; left;) {
-		unsigned part = 31u - (unsigned)__builtin_clz(left);
+		unsigned part = page_order_within(left);
 
 		index_give(&zone->index, pfn, part);
 		pfn += UINT32_C(1) << part;

@@ -71,7 +71,7 @@ uint32_t zone_nr_contiguous_free(const struct zone *zone)
 
 unsigned zone_max_order(const struct zone *zone)
 {
-	unsigned largest = 31u - (unsigned)__builtin_clz(zone->nr_pages);
+	unsigned largest = page_order_within(zone->nr_pages);
 
 	return zone->max_order < largest ? zone->max_order : largest;
 }

@@ -266,7 +266,8 @@ struct zone_plan {
 
 /*
  * Finds the place in the contiguous area where a block of this order could be had by moving or
- * reclaiming the fewest pages. Changes nothing. 0, or ZONE_E_FULL if there is no such place.
+ * reclaiming the fewest pages, in one go: 64 GiB take up to 2.5 ms. Changes nothing. 0, or
+ * ZONE_E_FULL if there is no such place.
  */
 int zone_plan_contiguous(struct zone *zone, unsigned order, struct zone_plan *ret);
 
@@ -275,7 +276,7 @@ uint32_t zone_nr_pages(const struct zone *zone); /* the size */
 uint32_t zone_capacity(const struct zone *zone);
 uint32_t zone_nr_free(const struct zone *zone);
 uint32_t zone_nr_holes(const struct zone *zone);
-uint32_t zone_nr_draining(const struct zone *zone);
+uint32_t zone_nr_draining(const struct zone *zone); /* holes too, which stay */
 uint32_t zone_nr_contiguous(const struct zone *zone);
 uint32_t zone_nr_contiguous_free(const struct zone *zone); /* but for what is warm */
 unsigned zone_max_order(const struct zone *zone);

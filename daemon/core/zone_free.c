@@ -191,11 +191,6 @@ int zone_free_bulk(struct zone *zone, unsigned order, unsigned slot, const struc
 
 /* Exact sizes: a block for each bit of nr_pages, the largest first. */
 
-static unsigned largest_order(uint32_t nr_pages)
-{
-	return 31u - (unsigned)__builtin_clz(nr_pages);
-}
-
 int zone_free_exact(struct zone *zone, uint32_t pfn, uint32_t nr_pages, unsigned slot)
 {
 	uint32_t at = pfn;
@@ -207,8 +202,8 @@ int zone_free_exact(struct zone *zone, uint32_t pfn, uint32_t nr_pages, unsigned
 	r = ledger_check_range(zone, pfn, nr_pages, page_order_of(nr_pages));
 	if (r)
 		return r;
-	for (uint32_t left = nr_pages; left; left -= UINT32_C(1) << largest_order(left)) {
-		unsigned order = largest_order(left);
+	for (uint32_t left = nr_pages; left; left -= UINT32_C(1) << page_order_within(left)) {
+		unsigned order = page_order_within(left);
 
 		r = zone_share_check_held(zone, at, order, slot);
 		if (r)
@@ -216,7 +211,7 @@ int zone_free_exact(struct zone *zone, uint32_t pfn, uint32_t nr_pages, unsigned
 		at += UINT32_C(1) << order;
 	}
 	while (nr_pages) {
-		unsigned order = largest_order(nr_pages);
+		unsigned order = page_order_within(nr_pages);
 
 		free_block(zone, pfn, order, slot);
 		pfn += UINT32_C(1) << order;

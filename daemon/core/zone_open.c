@@ -77,7 +77,7 @@ static bool is_shape_possible(const struct zone_config *config)
 
 static unsigned clip_order(uint32_t nr_pages, unsigned max_order)
 {
-	unsigned largest = 31u - (unsigned)__builtin_clz(nr_pages);
+	unsigned largest = page_order_within(nr_pages);
 
 	return max_order < largest ? max_order : largest;
 }
@@ -385,8 +385,7 @@ static int scan_pageblock(struct scan *scan, uint32_t pageblock, uint32_t end)
 	}
 	if (was_covered || word_order(zone->words[first]) >= INDEX_PAGEBLOCK_ORDER)
 		whole = 0xff;
-	index_load(first < zone->nr_contiguous ? &zone->contiguous : &zone->index, pageblock,
-		   leaves, whole, most_pages(scan));
+	index_load(source_index(zone, first), pageblock, leaves, whole, most_pages(scan));
 	return 0;
 }
 
@@ -395,10 +394,10 @@ static void claim_large(struct zone *zone, uint32_t end)
 {
 	for (uint32_t pfn = 0; pfn < end; pfn += PAGEBLOCK_PAGES) {
 		uint32_t word = zone->words[pfn];
-		struct index *index = pfn < zone->nr_contiguous ? &zone->contiguous : &zone->index;
 
 		if (word_order(word) >= INDEX_PAGEBLOCK_ORDER)
-			index_claim(index, pfn, word_order(word), word_mobility(word));
+			index_claim(source_index(zone, pfn), pfn, word_order(word),
+				    word_mobility(word));
 	}
 }
 
@@ -445,8 +444,8 @@ static void load_fresh(struct zone *zone)
 			leaves[i] = leaf_between(first + i * LEAF_UNITS, 0, zone->edge);
 			whole |= (unsigned)(leaves[i] == LEAF_FULL) << i;
 		}
-		index_load(first < zone->nr_contiguous ? &zone->contiguous : &zone->index,
-			   first / PAGEBLOCK_PAGES, leaves, whole, MOBILITY_UNMOVABLE);
+		index_load(source_index(zone, first), first / PAGEBLOCK_PAGES, leaves, whole,
+			   MOBILITY_UNMOVABLE);
 	}
 	index_load_end(&zone->index);
 	if (zone->nr_contiguous)

@@ -286,7 +286,7 @@ bool zone_share_release(struct zone *zone, unsigned slot, uint32_t max_words, ui
 		*looked += RECORD_WORDS;
 		for (unsigned i = 0; share_is_named(shares, number) && i < SHARE_HOLDERS; i++)
 			if (record->holders[i] && word_slot(record->holders[i]) == slot) {
-				*looked += leave(zone, record->pfn, slot) * RECORD_WORDS;
+				*looked += (leave(zone, record->pfn, slot) - 1) * RECORD_WORDS;
 				break;
 			}
 	}

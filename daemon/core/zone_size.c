@@ -56,7 +56,7 @@ static bool is_range_free(const struct zone *zone, uint32_t start, uint32_t end)
 /* The largest block that starts at `start` and ends by `end`. */
 static unsigned first_order(uint32_t start, uint32_t end, unsigned max_order)
 {
-	unsigned order = 31u - (unsigned)__builtin_clz(end - start);
+	unsigned order = page_order_within(end - start);
 
 	if (start && (unsigned)__builtin_ctz(start) < order)
 		order = (unsigned)__builtin_ctz(start);
