@@ -193,8 +193,8 @@ static void on_key(void *data, unsigned line, const char *key, const char *value
 
 	if (!section) {
 		parser_complain(parser, here, NULL, key,
-				"belongs into a section: put [daemon] or "
-				"[pool NAME] above it");
+				"belongs into a section: put [daemon], [pool NAME] or "
+				"[limit KIND:NAME] above it");
 		return;
 	}
 	if (!section->keys)

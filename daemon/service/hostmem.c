@@ -220,6 +220,7 @@ int hostmem_huge_pages(int host_node, uint64_t page_bytes, struct hostmem_huge *
 	available = subtract(read_huge(host, "free_hugepages", 0),
 			     read_huge(host, "resv_hugepages", 0)) +
 		    extra;
+	ret->nr_on_node = UINT64_MAX;
 	if (host_node >= 0) {
 		uint64_t here;
 
@@ -230,6 +231,7 @@ int hostmem_huge_pages(int host_node, uint64_t page_bytes, struct hostmem_huge *
 		if (here != UINT64_MAX) { /* the kernel may be built without NUMA */
 			folder = node;
 			total = read_huge(node, "nr_hugepages", 0);
+			ret->nr_on_node = here + extra;
 			available = here + extra < available ? here + extra : available;
 		}
 	}

@@ -20,6 +20,7 @@ uint64_t hostmem_available_bytes(int host_node);
 struct hostmem_huge {
 	uint64_t nr_total;
 	uint64_t nr_available; /* free, promised to nobody, or what the host may still add */
+	uint64_t nr_on_node;   /* free there, promised or not; UINT64_MAX without a node */
 	char path[128];        /* of the file that sets nr_total */
 };
 

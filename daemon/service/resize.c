@@ -178,9 +178,20 @@ static uint32_t resize_walk_start(const struct resize *resize)
 	return resize->gap & ~((UINT32_C(1) << resize->pool->config->max_order) - 1);
 }
 
+/* What a size or an end leaves of a pageblock is committed with it, and goes back with it. */
+static uint32_t resize_align(const struct resize *resize, uint64_t nr_pages)
+{
+	uint64_t capacity = backing_capacity_bytes(resize->zone->backing) >> PAGE_SHIFT;
+	uint64_t aligned = (nr_pages + INDEX_PAGEBLOCK_PAGES - 1) / INDEX_PAGEBLOCK_PAGES *
+			   INDEX_PAGEBLOCK_PAGES;
+
+	return (uint32_t)(aligned < capacity ? aligned : capacity);
+}
+
 static void resize_start_walk(struct resize *resize)
 {
-	resize->gap = (uint32_t)(resize_size(resize) >> PAGE_SHIFT);
+	resize->gap = resize_align(resize, resize_size(resize) >> PAGE_SHIFT);
+	resize->end = resize_align(resize, resize->end);
 	resize->cursor = resize_walk_start(resize);
 	resize->nr_draining = zone_nr_draining(resize->zone->zone);
 	resize->is_busy = false;
@@ -204,9 +215,10 @@ static bool resize_release_gap(struct resize *resize, uint32_t end)
 {
 	while (resize->gap < end) {
 		uint32_t nr_pages = end - resize->gap;
+		uint32_t nr_pages_max = RESIZE_RELEASE_PAGES - resize->gap % RESIZE_RELEASE_PAGES;
 
-		if (nr_pages > RESIZE_RELEASE_PAGES)
-			nr_pages = RESIZE_RELEASE_PAGES;
+		if (nr_pages > nr_pages_max)
+			nr_pages = nr_pages_max;
 		resize->release.done = resize_on_released;
 		int error = backing_release(resize->zone->backing, resize->resizes->releasers,
 					    resize->gap, nr_pages, &resize->release);

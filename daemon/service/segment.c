@@ -141,27 +141,53 @@ static int bind_to_node(const struct segment *segment)
 	return 0;
 }
 
-static int check_huge_pages(const struct segment *segment, uint64_t size_bytes)
+static void tell_too_few(const struct segment *segment, const struct hostmem_huge *huge,
+			 uint64_t nr_needed, uint64_t nr_free)
 {
-	uint64_t nr_needed = size_bytes / segment->page_bytes;
-	uint64_t page_mib = segment->page_bytes / MIB;
-	struct hostmem_huge huge;
 	char where[32] = "this host";
 
-	if (hostmem_huge_pages(segment->host_node, segment->page_bytes, &huge) < 0) {
-		log_error("%s needs huge pages of %" PRIu64 " MiB, which this host does not have: "
-			  "set hugepages = off or another size",
-			  segment->name, page_mib);
-		return -ENOMEM;
-	}
-	if (huge.nr_available >= nr_needed)
-		return 0;
 	if (segment->host_node >= 0)
 		snprintf(where, sizeof(where), "node %d", segment->host_node);
 	log_error("%s needs %" PRIu64 " huge pages of %" PRIu64 " MiB on %s, %" PRIu64
 		  " are free: echo %" PRIu64 " > %s, or make size smaller, or set hugepages = off",
-		  segment->name, nr_needed, page_mib, where, huge.nr_available,
-		  huge.nr_total + nr_needed - huge.nr_available, huge.path);
+		  segment->name, nr_needed, segment->page_bytes / MIB, where, nr_free,
+		  huge->nr_total + nr_needed - nr_free, huge->path);
+}
+
+static int check_huge_pages(const struct segment *segment, uint64_t size_bytes)
+{
+	uint64_t nr_needed = size_bytes / segment->page_bytes;
+	struct hostmem_huge huge;
+
+	if (hostmem_huge_pages(segment->host_node, segment->page_bytes, &huge) < 0) {
+		log_error("%s needs huge pages of %" PRIu64 " MiB, which this host does not have: "
+			  "set hugepages = off or another size",
+			  segment->name, segment->page_bytes / MIB);
+		return -ENOMEM;
+	}
+	if (huge.nr_available >= nr_needed)
+		return 0;
+	tell_too_few(segment, &huge, nr_needed, huge.nr_available);
+	return -ENOMEM;
+}
+
+/*
+ * The kernel reserves huge pages of the host, but a segment that is bound needs them on its node.
+ * There what it was promised before and has not taken yet still counts as free; so its node must
+ * have free all that the segment lacks up to its new size.
+ */
+static int check_node(const struct segment *segment, uint64_t size_bytes)
+{
+	uint64_t backed_bytes = segment_backed_bytes(segment), nr_needed;
+	struct hostmem_huge huge;
+
+	if (segment->host_node < 0 || backed_bytes >= size_bytes ||
+	    hostmem_huge_pages(segment->host_node, segment->page_bytes, &huge) < 0)
+		return 0;
+	nr_needed = (size_bytes - backed_bytes) / segment->page_bytes;
+	if (huge.nr_on_node >= nr_needed)
+		return 0;
+	tell_too_few(segment, &huge, nr_needed, huge.nr_on_node);
 	return -ENOMEM;
 }
 
@@ -315,6 +341,9 @@ int segment_reserve(const struct segment *segment, uint64_t offset, uint64_t siz
 
 	if (!is_huge(segment) || size_bytes == 0)
 		return 0;
+	error = check_node(segment, offset + size_bytes);
+	if (error)
+		return error;
 	promise = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, segment->fd,
 		       (off_t)offset);
 	if (promise != MAP_FAILED) {

@@ -24,6 +24,7 @@
 #include "core/zone.h"
 #include "service/size.h"
 
+#define SETTINGS_PAGEBLOCK_BYTES (PAGE_BYTES << 9)
 #define WORD_BYTES_MAX 64u
 #define CHOICES_BYTES_MAX 128u
 #define SOCKET_PATH_BYTES_MAX (sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1)
@@ -281,8 +282,15 @@ static int set_hugepages(void *section, const char *value, char *why)
 static int set_contiguous(void *section, const char *value, char *why)
 {
 	struct service_pool_config *pool = section;
+	struct service_size size;
 
-	return settings_parse_size(value, &pool->contiguous, why);
+	if (settings_parse_size(value, &size, why))
+		return SETTINGS_E_BAD;
+	if (!size.permyriad && size.bytes % SETTINGS_PAGEBLOCK_BYTES)
+		return bad(why, "'%s' is not a multiple of 2M, of which such an area consists",
+			   value);
+	pool->contiguous = size;
+	return 0;
 }
 
 static int set_max_order(void *section, const char *value, char *why)

@@ -338,6 +338,23 @@ static void test_reload_leaves_a_block_across_the_new_end_whole(void **state)
 	stop();
 }
 
+/* What a size cuts off of 2 MiB is committed with the rest of them, and goes back with it. */
+static void test_reload_to_and_from_an_odd_size_gives_everything_back(void **state)
+{
+	char *log;
+
+	(void)state;
+	start(POOL("140M", "commit = start\nmax_order = 0\n")); /* more than is walked at once */
+	assert_done(reload(POOL("4100K", "commit = start\nmax_order = 0\n")), 1);
+	AWAIT(committed, 6 * MIB);
+	assert_done(reload(POOL("4M", "commit = start\nmax_order = 0\n")), 1);
+	AWAIT(committed, 4 * MIB);
+	log = daemon_read_log(&server);
+	assert_null(strstr(log, "somebody has touched"));
+	free(log);
+	stop();
+}
+
 static void test_reload_of_a_client_that_ends_drains_its_blocks(void **state)
 {
 	void *blocks[BLOCKS_MAX];
@@ -559,6 +576,7 @@ int main(void)
 		cmocka_unit_test(test_reload_that_finds_no_memory_leaves_the_pool_as_it_was),
 		cmocka_unit_test(test_reload_shrinks_a_pool_as_its_tail_is_freed),
 		cmocka_unit_test(test_reload_leaves_a_block_across_the_new_end_whole),
+		cmocka_unit_test(test_reload_to_and_from_an_odd_size_gives_everything_back),
 		cmocka_unit_test(test_reload_of_a_client_that_ends_drains_its_blocks),
 		cmocka_unit_test(test_reload_amid_a_resize_is_followed),
 		cmocka_unit_test(test_reload_of_a_wrong_configuration_changes_nothing),

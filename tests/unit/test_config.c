@@ -403,7 +403,8 @@ static void test_config_all_errors_are_told(void **state)
 			 -EINVAL);
 	assert_nr_messages(fixture, 8);
 	assert_told(fixture, 1,
-		    "size: belongs into a section: put [daemon] or [pool NAME] above it");
+		    "size: belongs into a section: put [daemon], [pool NAME] or "
+		    "[limit KIND:NAME] above it");
 	assert_told(fixture, 3,
 		    "[daemon] sokcet: no such key: there are socket, metrics, topology, log_level");
 	assert_told(fixture, 4, "[daemon] topology: '2' is not host or fake:N");
@@ -461,6 +462,16 @@ static void test_config_sizes_must_be_whole_pages(void **state)
 	/* The size of 256M is the default: the section has to say another. */
 	assert_int_equal(load(fixture, "\n[pool a]\nhugepages = 1G\n"), -EINVAL);
 	assert_told(fixture, 2, "[pool a] size: 256M is not a multiple of the page of 1G");
+}
+
+static void test_config_contiguous_areas_are_whole_pageblocks(void **state)
+{
+	assert_refused(*state, "pool a", "contiguous", "3M",
+		       "'3M' is not a multiple of 2M, of which such an area consists");
+	assert_refused(*state, "pool a", "contiguous", "512M",
+		       "is larger than the pool's size of 256M");
+	assert_int_equal(load_pool(*state, "contiguous = 4M")->contiguous.bytes, 4 << 20);
+	assert_int_equal(load_pool(*state, "contiguous = 0")->contiguous.bytes, 0);
 }
 
 static void test_config_bad_watermarks_are_refused(void **state)
@@ -881,12 +892,13 @@ static void test_config_print_says_what_it_comes_to(void **state)
 			 0);
 	config_print(&fixture->config, out);
 	fclose(out);
-	assert_string_equal(text, "  socket /run/test.sock, topology fake:2\n"
-				  "  pool frames: 12.50% a node in pages of 2M, commit grant, "
-				  "scrub uid, access for 1, read access for 0\n"
-				  "    watermark 1.00% 2.00% 3.00%, contiguous 25.00%, max_order 18\n"
-				  "  limit user:root of pool frames: min 64M, max 2G\n"
-				  "  limit client:x of pool frames\n");
+	assert_string_equal(text,
+			    "  socket /run/test.sock, topology fake:2\n"
+			    "  pool frames: 12.50% a node in pages of 2M, commit grant, "
+			    "scrub uid, access for 1, read access for 0\n"
+			    "    watermark 1.00% 2.00% 3.00%, contiguous 25.00%, max_order 18\n"
+			    "  limit user:root of pool frames: min 64M, max 2G\n"
+			    "  limit client:x of pool frames\n");
 	free(text);
 }
 
@@ -913,6 +925,7 @@ int main(void)
 		config_test(test_config_nothing_is_returned_with_an_error),
 		config_test(test_config_bad_sizes_are_refused),
 		config_test(test_config_sizes_must_be_whole_pages),
+		config_test(test_config_contiguous_areas_are_whole_pageblocks),
 		config_test(test_config_bad_watermarks_are_refused),
 		config_test(test_config_bad_nodes_are_refused),
 		config_test(test_config_bad_choices_and_numbers_are_refused),
