@@ -82,7 +82,7 @@ static int free_one(struct pool *pool, unsigned order, unsigned slot, const stru
 	uint64_t pfn = page_address_pfn(run->base);
 	int r = ZONE_E_RANGE;
 
-	pfn += (uint64_t)__builtin_ctzll(run->mask) << order % PAGE_NR_ORDERS;
+	pfn += (uint64_t)__builtin_ctzll(run->mask) << order % 32; /* no such order is refused */
 	if (zone && pfn < zone_capacity(zone)) /* what is draining lies beyond the size */
 		r = zone_free(zone, (uint32_t)pfn, order, slot);
 	if (r == 0)

@@ -116,12 +116,13 @@ bool quota_try_charge(struct quota *quota, unsigned slot, uint64_t nr_pages, uin
 {
 	uint64_t mask = quota->slots[slot].mask, others = quota->reserved;
 
-	while (mask) {
-		const struct quota_limit *limit = &quota->limits[quota_pop(&mask)];
+	for (uint64_t rest = mask; rest;) {
+		const struct quota_limit *limit = &quota->limits[quota_pop(&rest)];
 
-		if (quota_left(limit) < nr_pages)
+		if (limit->used > limit->max || limit->max - limit->used < nr_pages)
 			return false;
-		others -= quota_unused_min(limit);
+		if (limit->min)
+			others -= quota_unused_min(limit);
 	}
 	if (free_pages < others || free_pages - others < nr_pages)
 		return false;

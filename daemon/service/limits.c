@@ -9,9 +9,10 @@
  * Marks are settled in pages when limits are applied: a part is of the pool as large as it is then.
  * Rounding is downwards throughout, so marks that rise still do, but a ceiling is a page at least.
  *
- * limits_apply() is also how limits start. It keeps the positions of those that stay, clears the
- * others, sets all, and then puts every client under its limits again with what the zones say that
- * it holds: so what is charged is exact whatever was there before.
+ * limits_apply() keeps the positions of those that stay, clears the others, and sets all. Where any
+ * came or went it then puts every client under its limits again with what the zones say that it
+ * holds: so what is charged is exact whatever was there before. Where none did, as when a pool has
+ * another size, nothing that a client falls under has changed, and thousands need not be asked.
  */
 
 #include "service/limits.h"
@@ -116,27 +117,36 @@ static int limits_find(const struct limits_pool *pool, const struct service_limi
 	return -1;
 }
 
-static void limits_clear_others(struct limits_pool *pool, const struct service_config *config)
+/* True when some were cleared. */
+static bool limits_clear_others(struct limits_pool *pool, const struct pools_pool *of,
+				const struct service_config *config)
 {
+	const uint64_t before = pool->quota.in_use;
 	uint64_t kept = 0;
 
 	for (size_t i = 0; i < config->nr_limits; i++) {
-		int position = limits_find(pool, &config->limits[i]);
+		const struct service_limit_config *limit = &config->limits[i];
+		int position = -1;
 
+		if (strcmp(limit->pool, of->config->name) == 0)
+			position = limits_find(pool, limit);
 		if (position >= 0)
 			kept |= UINT64_C(1) << position;
 	}
 	for (unsigned i = 0; i < QUOTA_LIMITS_MAX; i++)
 		if (!(kept >> i & 1))
 			quota_clear(&pool->quota, i);
+	return pool->quota.in_use != before;
 }
 
-static void limits_replace(struct limits_pool *pool, const struct pools_pool *of,
+/* True when they are others than before, so that it must be decided anew who falls under which. */
+static bool limits_replace(struct limits_pool *pool, const struct pools_pool *of,
 			   const struct service_config *config)
 {
 	uint64_t pool_pages = limits_pool_pages(of);
 
-	limits_clear_others(pool, config);
+	bool are_others = limits_clear_others(pool, of, config);
+
 	for (size_t i = 0; i < config->nr_limits; i++) {
 		const struct service_limit_config *limit = &config->limits[i];
 		int position;
@@ -147,10 +157,12 @@ static void limits_replace(struct limits_pool *pool, const struct pools_pool *of
 		if (position < 0) {
 			assert(~pool->quota.in_use);
 			position = __builtin_ctzll(~pool->quota.in_use);
+			are_others = true;
 		}
 		pool->configs[position] = *limit;
 		limits_set(pool, (unsigned)position, pool_pages);
 	}
+	return are_others;
 }
 
 static void limits_warn(const struct limits_pool *pool, const struct pools_pool *of)
@@ -188,18 +200,28 @@ void limits_leave(struct limits *limits, unsigned slot)
 		quota_leave(&limits->pool[i].quota, slot);
 }
 
-void limits_apply(struct limits *limits, const struct service_config *config,
-		  const struct clients *clients)
+static void limits_join_all(const struct limits *limits, unsigned pool,
+			    const struct clients *clients)
 {
-	for (unsigned i = 0; i < limits->nr_pools; i++) {
-		limits_replace(&limits->pool[i], &limits->pools->pools[i], config);
-		limits_warn(&limits->pool[i], &limits->pools->pools[i]);
-	}
 	for (unsigned slot = 0; slot < CLIENTS_NR_SLOTS; slot++) {
 		const struct client *client = clients->by_slot[slot];
 
 		if (client)
-			limits_join(limits, slot, &client->peer.credentials, client->name);
+			limits_join_pool(limits, pool, slot, &client->peer.credentials,
+					 client->name);
+	}
+}
+
+void limits_apply(struct limits *limits, const struct service_config *config,
+		  const struct clients *clients)
+{
+	for (unsigned i = 0; i < limits->nr_pools; i++) {
+		bool are_others =
+			limits_replace(&limits->pool[i], &limits->pools->pools[i], config);
+
+		limits_warn(&limits->pool[i], &limits->pools->pools[i]);
+		if (are_others)
+			limits_join_all(limits, i, clients);
 	}
 }
 

@@ -55,10 +55,11 @@ void limits_join(struct limits *limits, unsigned slot, const struct access_peer 
 void limits_leave(struct limits *limits, unsigned slot);
 
 /*
- * Replaces all limits by those of `config`, while clients run: who falls under which is decided
- * anew and what is held is charged exactly. Also to be called when a pool's size has changed, as
- * limits may be parts of it. A limit that stays keeps its count of refusals. What is set for pools
- * that do not exist is passed over. Can't fail, and keeps nothing of `config`.
+ * Replaces all limits by those of `config`, while clients run. In pools where some came or went,
+ * who falls under which is decided anew and what is held is charged exactly. Also to be called when
+ * a pool's size has changed, as limits may be parts of it. A limit that stays keeps its count of
+ * refusals. What is set for pools that do not exist is passed over. Can't fail, and keeps nothing
+ * of `config`.
  */
 void limits_apply(struct limits *limits, const struct service_config *config,
 		  const struct clients *clients);

@@ -40,11 +40,12 @@ static void pressure_tell(const struct pools_pool *pool, const struct pools_zone
 		snprintf(kept, sizeof(kept), " (%.1f MiB of it in the contiguous area)",
 			 zone_nr_contiguous_free(zone->zone) * mib);
 	if (demand->level == POOL_DEMAND_MIN)
-		log_print_caused(LOG_WARNING,
-				 "pool '%s': %s refuses requests: what is not for PP_HIGH is out, "
-				 "with %.1f MiB free%s",
-				 pool->config->name, zone->name, zone_nr_free(zone->zone) * mib,
-				 kept);
+		log_print_caused(
+			LOG_WARNING,
+			"pool '%s': %s refuses blocks of order %u: they would go below its "
+			"min watermark, with %.1f MiB free%s",
+			pool->config->name, zone->name, demand->order,
+			zone_nr_free(zone->zone) * mib, kept);
 	else
 		log_print_caused(LOG_NOTICE,
 				 "pool '%s': %s is down to its low watermark with %.1f MiB free%s: "

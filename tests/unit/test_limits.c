@@ -228,6 +228,26 @@ static void test_limits_min_refuses_others_and_says_whose_it_is(void **state)
 	fixture_client_free(other);
 }
 
+/* It is decided once: with thousands of clients that takes as long as all else that is done. */
+static void test_limits_apply_of_the_same_ones_decides_nothing_anew(void **state)
+{
+	struct service_limit_config limit = limit_on_user(FIXTURE_UID, 64);
+	struct fixture_client *client = client_called(*state, FIXTURE_UID, NULL, 0, "");
+	const struct message_limit_info *infos;
+
+	apply(*state, &limit, 1);
+	take(client, 0, 60);
+	client->client.peer.credentials.uid = FIXTURE_UID_READER; /* to tell if it is looked at */
+	limit.max.bytes = PAGES(62);
+	apply(*state, &limit, 1);
+	infos = list(client, 1);
+	assert_int_equal(infos[0].clients, 1);
+	assert_int_equal(infos[0].used_bytes, PAGES(60));
+	assert_int_equal(infos[0].max_bytes, PAGES(62));
+	client->client.peer.credentials.uid = FIXTURE_UID;
+	fixture_client_free(client);
+}
+
 static void test_limits_apply_charges_what_is_held_already(void **state)
 {
 	struct service_limit_config limits[] = {
@@ -342,6 +362,7 @@ int main(void)
 		limits_test(test_limits_count_what_is_held_and_end_with_it),
 		limits_test(test_limits_max_refuses_by_name),
 		limits_test(test_limits_min_refuses_others_and_says_whose_it_is),
+		limits_test(test_limits_apply_of_the_same_ones_decides_nothing_anew),
 		limits_test(test_limits_apply_charges_what_is_held_already),
 		limits_test(test_limits_parts_are_of_the_pool),
 		limits_test(test_limits_of_one_pool_leave_the_others_alone),
