@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -36,17 +35,11 @@ static struct daemon server;
 
 static int setup(void **state)
 {
-	(void)state;
-	if (geteuid() == 0)
+	*state = NULL;
+	if (geteuid() == 0) {
 		daemon_start(&server, "topology = fake:1", sections);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (geteuid() == 0)
-		daemon_stop(&server);
+		*state = &server;
+	}
 	return 0;
 }
 
@@ -223,5 +216,5 @@ int main(void)
 		cmocka_unit_test(test_access_no_user_reads_what_another_left),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, daemon_teardown);
 }

@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -27,16 +26,8 @@ static struct peer watcher;
 
 static int setup(void **state)
 {
-
-	(void)state;
 	daemon_start(&server, "topology = fake:1", "[pool default]\nsize = 64M\n");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	daemon_stop(&server);
+	*state = &server;
 	return 0;
 }
 
@@ -50,9 +41,7 @@ static int watch(void **state)
 static int unwatch(void **state)
 {
 	(void)state;
-	peer_await_free(&watcher, "default", POOL_BYTES);
-	peer_assert_check_clean(&watcher);
-	peer_close(&watcher);
+	peer_finish(&watcher, "default", POOL_BYTES);
 	return 0;
 }
 
@@ -343,5 +332,5 @@ int main(void)
 		DEATH_TEST(test_death_of_the_daemon_is_an_error_and_leaves_the_mapping),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, daemon_teardown);
 }

@@ -28,7 +28,6 @@
 #define GROUP_PAGES 16u
 #define SMALL_PAGES 8u
 #define GROUP 4242
-#define NAME_BYTES 32u
 #define NR_LIMITS 6u
 
 static const char sections[] = "[pool default]\naccess = uid:0 uid:65534\nsize = 8M\n"
@@ -46,17 +45,11 @@ static struct peer watcher;
 
 static int setup(void **state)
 {
-	(void)state;
-	if (geteuid() == 0)
+	*state = NULL;
+	if (geteuid() == 0) {
 		daemon_start(&server, "topology = fake:2\n", sections);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	if (geteuid() == 0)
-		daemon_stop(&server);
+		*state = &server;
+	}
 	return 0;
 }
 
@@ -431,5 +424,5 @@ int main(void)
 		LIMITS_TEST(test_limits_have_an_error_of_their_own),
 	};
 
-	return cmocka_run_group_tests_name("limits", tests, setup, teardown);
+	return cmocka_run_group_tests_name("limits", tests, setup, daemon_teardown);
 }

@@ -31,25 +31,17 @@ static struct pp_pool *pool;
 
 static int setup(void **state)
 {
-	(void)state;
 	setenv("LC_ALL", "C", 1);
 	daemon_start(&server, "topology = fake:1",
 		     "[pool default]\nsize = 32M\ncontiguous = 8M\nwatermark = 0 4K 8K\n");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	daemon_stop(&server);
+	*state = &server;
 	return 0;
 }
 
 static int open_pool(void **state)
 {
 	(void)state;
-	client = daemon_connect(&server, "test");
-	assert_int_equal(pp_pool_open(client, NULL, 0, &pool), 0);
+	pool = daemon_open_pool(&server, "test", &client);
 	peer_hello(&watcher, &server, "watcher");
 	return 0;
 }
@@ -58,9 +50,7 @@ static int close_pool(void **state)
 {
 	(void)state;
 	pp_client_free(client);
-	peer_await_free(&watcher, "default", POOL_BYTES);
-	peer_assert_check_clean(&watcher);
-	peer_close(&watcher);
+	peer_finish(&watcher, "default", POOL_BYTES);
 	return 0;
 }
 
@@ -217,5 +207,5 @@ int main(void)
 		MOBILITY_TEST(test_mobility_a_block_larger_than_the_area_is_refused),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, daemon_teardown);
 }

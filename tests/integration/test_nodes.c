@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -27,26 +26,17 @@ static struct peer watcher;
 
 static int setup(void **state)
 {
-
-	(void)state;
 	daemon_start(&server, "topology = fake:3",
 		     "[pool default]\nsize = 8M\nwatermark = 0 400K 800K\n"
 		     "[pool one]\nsize = 8M\nnodes = 2\n");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	daemon_stop(&server);
+	*state = &server;
 	return 0;
 }
 
 static int open_pool(void **state)
 {
 	(void)state;
-	client = daemon_connect(&server, "test");
-	assert_int_equal(pp_pool_open(client, NULL, 0, &pool), 0);
+	pool = daemon_open_pool(&server, "test", &client);
 	peer_hello(&watcher, &server, "watcher");
 	return 0;
 }
@@ -55,9 +45,7 @@ static int close_pool(void **state)
 {
 	(void)state;
 	pp_client_free(client);
-	peer_await_free(&watcher, "default", 3 * NODE_BYTES);
-	peer_assert_check_clean(&watcher);
-	peer_close(&watcher);
+	peer_finish(&watcher, "default", 3 * NODE_BYTES);
 	return 0;
 }
 
@@ -267,5 +255,5 @@ int main(void)
 		NODES_TEST(test_nodes_a_pool_may_live_on_some_only),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, daemon_teardown);
 }

@@ -26,18 +26,10 @@ static struct daemon server;
 
 static int setup(void **state)
 {
-
-	(void)state;
 	daemon_start(&server, "topology = fake:1",
 		     "[pool default]\nsize = 64M\n"
 		     "[pool two]\nsize = 8M\nmax_order = 9\n");
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	daemon_stop(&server);
+	*state = &server;
 	return 0;
 }
 
@@ -363,5 +355,5 @@ int main(void)
 		PAGES_TEST(test_pages_stat_counts_what_is_held),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, daemon_teardown);
 }

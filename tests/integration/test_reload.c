@@ -38,8 +38,7 @@ static void start(const char *sections)
 {
 	daemon_start(&server, "topology = fake:1", sections);
 	peer_hello(&watcher, &server, "watcher");
-	client = daemon_connect(&server, "client");
-	assert_int_equal(pp_pool_open(client, NULL, 0, &pool), 0);
+	pool = daemon_open_pool(&server, "client", &client);
 }
 
 static void stop(void)

@@ -196,6 +196,13 @@ void daemon_stop(struct daemon *daemon)
 	daemon_remove(daemon);
 }
 
+int daemon_teardown(void **state)
+{
+	if (*state)
+		daemon_stop(*state);
+	return 0;
+}
+
 char *daemon_read_log(const struct daemon *daemon)
 {
 	char *text = calloc(1, 65536);
@@ -220,6 +227,16 @@ struct pp_client *daemon_connect(const struct daemon *daemon, const char *name)
 
 	assert_int_equal(pp_client_new(&client, &config), 0);
 	return client;
+}
+
+struct pp_pool *daemon_open_pool(const struct daemon *daemon, const char *name,
+				 struct pp_client **ret_client)
+{
+	struct pp_pool *pool;
+
+	*ret_client = daemon_connect(daemon, name);
+	assert_int_equal(pp_pool_open(*ret_client, NULL, 0, &pool), 0);
+	return pool;
 }
 
 void peer_connect(struct peer *peer, const struct daemon *daemon)
@@ -422,4 +439,11 @@ void peer_assert_check_clean(struct peer *peer)
 	if (reply.u.check_result.faults > 0)
 		fail_msg("check: %s", reply.u.check_result.first);
 	assert_true(reply.u.check_result.pages > 0);
+}
+
+void peer_finish(struct peer *peer, const char *pool, uint64_t free_bytes)
+{
+	peer_await_free(peer, pool, free_bytes);
+	peer_assert_check_clean(peer);
+	peer_close(peer);
 }

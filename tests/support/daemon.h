@@ -15,6 +15,7 @@
 #include "proto/message.h"
 
 struct pp_client;
+struct pp_pool;
 
 struct daemon {
 	pid_t pid;
@@ -43,6 +44,9 @@ void daemon_configure(const struct daemon *daemon, const char *daemon_keys, cons
 /* SIGTERM, and fails the test unless it ends with status 0 and leaves no socket behind. */
 void daemon_stop(struct daemon *daemon);
 
+/* For cmocka, after a group: *state is the daemon that its setup started, NULL if it did not. */
+int daemon_teardown(void **state);
+
 /* Removes what is left of a daemon that was killed or has refused. */
 void daemon_remove(const struct daemon *daemon);
 
@@ -54,6 +58,9 @@ void daemon_program(const char *name, char *ret, size_t size_bytes);
 
 /* A client of the library; fails the test when it can't connect. */
 struct pp_client *daemon_connect(const struct daemon *daemon, const char *name);
+/* The same, and its pool "default". */
+struct pp_pool *daemon_open_pool(const struct daemon *daemon, const char *name,
+				 struct pp_client **ret_client);
 
 /*
  * A descriptor of the one segment of a pool, for the caller to close; the connection that it came
@@ -100,3 +107,6 @@ void peer_await_clients(struct peer *peer, uint32_t nr_clients);
 
 /* Fails the test unless the daemon's own check finds nothing wrong. */
 void peer_assert_check_clean(struct peer *peer);
+
+/* Awaits that, lets the daemon check itself, and closes the connection. */
+void peer_finish(struct peer *peer, const char *pool, uint64_t free_bytes);

@@ -52,3 +52,27 @@ void index_fixture_give(struct index_fixture *fixture, uint32_t start, uint32_t 
 	for (uint32_t base = start & ~(LEAF_UNITS - 1); base < end; base += LEAF_UNITS)
 		index_give_pages(&fixture->index, base, leaf_between(base, start, end));
 }
+
+void index_fixture_count(const struct index *index, struct index_counts *ret)
+{
+	uint32_t cursor = 0;
+
+	memset(ret, 0, sizeof(*ret));
+	assert_true(index_count(index, 0, index->nr_pages, UINT32_MAX, &cursor, ret));
+}
+
+void index_fixture_assert_all_free(const struct index *index)
+{
+	struct index_counts counts;
+	uint64_t blocks[PAGE_NR_ORDERS] = { 0 };
+
+	index_fixture_assert_valid(index);
+	assert_int_equal(index->nr_free, index->nr_pages);
+	index_fixture_count(index, &counts);
+	for (unsigned kind = 0; kind < INDEX_NR_PAGEBLOCKS; kind++)
+		for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
+			blocks[order] += counts.blocks[kind][order];
+	for (unsigned order = 0; order < PAGE_ORDER_MAX; order++)
+		assert_int_equal(blocks[order], index->nr_pages >> order & 1);
+	assert_int_equal(blocks[PAGE_ORDER_MAX], index->nr_pages >> PAGE_ORDER_MAX);
+}

@@ -22,3 +22,9 @@ void index_fixture_give(struct index_fixture *fixture, uint32_t start, uint32_t 
 
 /* That index_validate() finds nothing wrong; says what if it does. */
 void index_fixture_assert_valid(const struct index *index);
+
+/* Counts all of it, at once. */
+void index_fixture_count(const struct index *index, struct index_counts *ret);
+
+/* That all pages are free, in the blocks that their number falls into. */
+void index_fixture_assert_all_free(const struct index *index);

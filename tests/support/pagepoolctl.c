@@ -20,6 +20,12 @@
 
 #define WORDS_MAX 16
 
+int pagepoolctl_setup(void **state)
+{
+	(void)state;
+	return setenv("LC_ALL", "C", 1);
+}
+
 void pagepoolctl_run_to(struct run_result *ret, int out_fd, const char *socket, const char *words)
 {
 	const char *argv[WORDS_MAX + 2] = { getenv("PAGEPOOLCTL") };

@@ -9,6 +9,9 @@
 /* Just what is needed of <jansson.h>. */
 struct json_t;
 
+/* For cmocka, before a group of tests: answers are the same in whatever locale it runs. */
+int pagepoolctl_setup(void **state);
+
 /* `words` is the command line, split at spaces. The daemon is looked for at `socket`. */
 void pagepoolctl_run(struct run_result *ret, const char *socket, const char *words);
 /* The same with standard output to out_fd. */

@@ -17,6 +17,9 @@ static inline struct random random_from(uint64_t seed)
 	return (struct random){ .state = state ? state : 1 };
 }
 
+/* From $PAGEPOOL_TEST_SEED, or another each time: printed, so that a failed run can be repeated. */
+struct random random_from_environment(void);
+
 static inline uint64_t random_next(struct random *random)
 {
 	random->state ^= random->state >> 12;

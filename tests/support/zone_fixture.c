@@ -49,6 +49,19 @@ struct zone_fixture *zone_fixture_new(const struct zone_config *config)
 	return fixture;
 }
 
+struct zone_fixture *zone_fixture_of(uint32_t nr_pages, uint32_t capacity_pages,
+				     uint32_t contiguous_pages)
+{
+	const struct zone_config config = { .index = ZONE_FIXTURE_INDEX,
+					    .nr_pages = nr_pages,
+					    .capacity_pages = capacity_pages,
+					    .contiguous_pages = contiguous_pages,
+					    .max_order = PAGE_ORDER_MAX,
+					    .nr_slots = ZONE_FIXTURE_SLOTS };
+
+	return zone_fixture_new(&config);
+}
+
 struct zone_fixture *zone_fixture_free(struct zone_fixture *fixture)
 {
 	if (fixture) {
@@ -59,16 +72,39 @@ struct zone_fixture *zone_fixture_free(struct zone_fixture *fixture)
 	return NULL;
 }
 
-void zone_fixture_reopen(struct zone_fixture *fixture)
+int zone_fixture_setup(void **state)
+{
+	*state = zone_fixture_of(ZONE_FIXTURE_PAGES, 0, 0);
+	return 0;
+}
+
+int zone_fixture_teardown(void **state)
+{
+	zone_fixture_free(*state);
+	return 0;
+}
+
+uint8_t *zone_fixture_save(const struct zone_fixture *fixture)
 {
 	size_t size_bytes = zone_ledger_bytes(&fixture->config);
-	uint8_t *before = malloc(size_bytes);
+	uint8_t *saved = malloc(size_bytes);
 
-	assert_non_null(before);
-	memcpy(before, fixture->ledger, size_bytes);
+	assert_non_null(saved);
+	return memcpy(saved, fixture->ledger, size_bytes);
+}
+
+void zone_fixture_assert_saved(const struct zone_fixture *fixture, uint8_t *saved)
+{
+	assert_memory_equal(fixture->ledger, saved, zone_ledger_bytes(&fixture->config));
+	free(saved);
+}
+
+void zone_fixture_reopen(struct zone_fixture *fixture)
+{
+	uint8_t *saved = zone_fixture_save(fixture);
+
 	open_or_fail(fixture);
-	assert_memory_equal(fixture->ledger, before, size_bytes);
-	free(before);
+	zone_fixture_assert_saved(fixture, saved);
 	zone_fixture_assert_sound(fixture);
 }
 
@@ -78,6 +114,20 @@ void zone_fixture_assert_sound(struct zone_fixture *fixture)
 
 	if (zone_validate(&fixture->zone, &fault))
 		fail_msg("page %u: %s", fault.pfn, fault.what);
+}
+
+void zone_fixture_assert_all_free(struct zone_fixture *fixture)
+{
+	struct zone *zone = &fixture->zone;
+	struct zone_counts counts;
+	uint32_t cursor = 0;
+
+	zone_fixture_assert_sound(fixture);
+	assert_int_equal(zone_nr_free(zone), zone_nr_pages(zone));
+	assert_true(zone_count_free(zone, UINT32_MAX, &cursor, &counts));
+	assert_int_equal(counts.free_blocks[zone_max_order(zone)],
+			 zone_nr_pages(zone) >> zone_max_order(zone));
+	assert_int_equal(zone_largest_free(zone), zone_max_order(zone));
 }
 
 uint32_t zone_fixture_grant(struct zone_fixture *fixture, unsigned order, struct word_owner owner)

@@ -18,7 +18,24 @@ struct zone_fixture {
 
 /* Fails the test if the zone can't be opened. */
 struct zone_fixture *zone_fixture_new(const struct zone_config *config);
+/*
+ * The same of blocks up to the largest order. capacity_pages may be 0: no more than there are. Most
+ * tests have such a zone.
+ */
+#define ZONE_FIXTURE_INDEX 5u /* in its pool */
+#define ZONE_FIXTURE_SLOTS 16u
+struct zone_fixture *zone_fixture_of(uint32_t nr_pages, uint32_t capacity_pages,
+				     uint32_t contiguous_pages);
 struct zone_fixture *zone_fixture_free(struct zone_fixture *fixture);
+
+/* For cmocka: *state is such a zone of so many pages, which can't grow. Any is torn down. */
+#define ZONE_FIXTURE_PAGES 4096u
+int zone_fixture_setup(void **state);
+int zone_fixture_teardown(void **state);
+
+/* A copy of the ledger; and fails the test unless it is still the same, and frees the copy. */
+uint8_t *zone_fixture_save(const struct zone_fixture *fixture);
+void zone_fixture_assert_saved(const struct zone_fixture *fixture, uint8_t *saved);
 
 /* Forgets the zone but for its ledger, and opens that again: what zone_open() says. */
 int zone_fixture_open(struct zone_fixture *fixture, struct zone_fault *ret);
@@ -28,6 +45,9 @@ void zone_fixture_reopen(struct zone_fixture *fixture);
 
 /* Proves every invariant of the zone. */
 void zone_fixture_assert_sound(struct zone_fixture *fixture);
+
+/* That all of it is free, and has merged. */
+void zone_fixture_assert_all_free(struct zone_fixture *fixture);
 
 /* A block for an owner that must be there. */
 uint32_t zone_fixture_grant(struct zone_fixture *fixture, unsigned order, struct word_owner owner);

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -238,12 +237,6 @@ static void test_cli_tells_why_it_was_not_let_in(void **state)
 	}
 }
 
-static int set_locale(void **state)
-{
-	(void)state;
-	return setenv("LC_ALL", "C", 1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,5 +249,5 @@ int main(void)
 		cmocka_unit_test(test_cli_tells_why_it_was_not_let_in),
 	};
 
-	return cmocka_run_group_tests(tests, set_locale, NULL);
+	return cmocka_run_group_tests(tests, pagepoolctl_setup, NULL);
 }

@@ -5,7 +5,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -170,12 +169,6 @@ static void test_cli_in_the_way_ends_with_the_daemon(void **state)
 	run_result_deinit(&result);
 }
 
-static int set_locale(void **state)
-{
-	(void)state;
-	return setenv("LC_ALL", "C", 1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -186,5 +179,5 @@ int main(void)
 		cmocka_unit_test(test_cli_in_the_way_ends_with_the_daemon),
 	};
 
-	return cmocka_run_group_tests(tests, set_locale, NULL);
+	return cmocka_run_group_tests(tests, pagepoolctl_setup, NULL);
 }

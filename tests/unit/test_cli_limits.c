@@ -5,8 +5,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 #include <jansson.h>
@@ -149,12 +147,6 @@ static void test_cli_reload_tells_why_nothing_changed(void **state)
 	run_result_deinit(&result);
 }
 
-static int set_locale(void **state)
-{
-	(void)state;
-	return setenv("LC_ALL", "C", 1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,5 +157,5 @@ int main(void)
 		cmocka_unit_test(test_cli_reload_tells_why_nothing_changed),
 	};
 
-	return cmocka_run_group_tests(tests, set_locale, NULL);
+	return cmocka_run_group_tests(tests, pagepoolctl_setup, NULL);
 }

@@ -282,12 +282,6 @@ static void test_cli_blocks_stops_when_output_is_lost(void **state)
 	close(full);
 }
 
-static int set_locale(void **state)
-{
-	(void)state;
-	return setenv("LC_ALL", "C", 1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -303,5 +297,5 @@ int main(void)
 		cmocka_unit_test(test_cli_blocks_stops_when_output_is_lost),
 	};
 
-	return cmocka_run_group_tests(tests, set_locale, NULL);
+	return cmocka_run_group_tests(tests, pagepoolctl_setup, NULL);
 }

@@ -403,12 +403,6 @@ static void test_cli_pagetypeinfo_json_has_its_keys(void **state)
 	json_decref(answer);
 }
 
-static int set_locale(void **state)
-{
-	(void)state;
-	return setenv("LC_ALL", "C", 1);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -424,5 +418,5 @@ int main(void)
 		cmocka_unit_test(test_cli_pagetypeinfo_json_has_its_keys),
 	};
 
-	return cmocka_run_group_tests(tests, set_locale, NULL);
+	return cmocka_run_group_tests(tests, pagepoolctl_setup, NULL);
 }

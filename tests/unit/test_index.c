@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The index of free pages: which block is chosen, what merges, and what is counted. */
+/* The index of free pages: which block is chosen, and what merges. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -22,31 +22,6 @@ static uint32_t pages_of(unsigned order)
 	return UINT32_C(1) << order;
 }
 
-static void count_all(const struct index *index, struct index_counts *ret)
-{
-	uint32_t cursor = 0;
-
-	memset(ret, 0, sizeof(*ret));
-	assert_true(index_count(index, 0, index->nr_pages, UINT32_MAX, &cursor, ret));
-}
-
-/* All pages are free, in the blocks that their number falls into. */
-static void assert_all_free(const struct index *index)
-{
-	struct index_counts counts;
-	uint64_t blocks[PAGE_NR_ORDERS] = { 0 };
-
-	index_fixture_assert_valid(index);
-	assert_int_equal(index->nr_free, index->nr_pages);
-	count_all(index, &counts);
-	for (unsigned kind = 0; kind < INDEX_NR_PAGEBLOCKS; kind++)
-		for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
-			blocks[order] += counts.blocks[kind][order];
-	for (unsigned order = 0; order < PAGE_ORDER_MAX; order++)
-		assert_int_equal(blocks[order], index->nr_pages >> order & 1);
-	assert_int_equal(blocks[PAGE_ORDER_MAX], index->nr_pages >> PAGE_ORDER_MAX);
-}
-
 static void test_index_is_held_at_first(void **state)
 {
 	struct index_fixture fixture;
@@ -62,7 +37,7 @@ static void test_index_is_held_at_first(void **state)
 	assert_true(index_take_leaf(&fixture.index, 0, GROUP, &base) == 0);
 	assert_int_equal(index_take_exact(&fixture.index, 3, GROUP), PAGE_NONE);
 	assert_int_equal(index_steal(&fixture.index, 0, GROUP), INDEX_NR_GROUPS);
-	count_all(&fixture.index, &counts);
+	index_fixture_count(&fixture.index, &counts);
 	for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
 		assert_int_equal(counts.blocks[INDEX_PAGEBLOCK_FREE][order], 0);
 	index_fixture_deinit(&fixture);
@@ -82,7 +57,7 @@ static void test_index_hands_out_fresh_pages_in_order(void **state)
 	index_fixture_assert_valid(&fixture.index);
 	for (uint32_t i = nr_pages; i-- > 0;)
 		index_give(&fixture.index, i, 0);
-	assert_all_free(&fixture.index);
+	index_fixture_assert_all_free(&fixture.index);
 	index_fixture_deinit(&fixture);
 }
 
@@ -118,7 +93,7 @@ static void test_index_serves_each_order_to_the_end(void **state)
 		index_fixture_assert_valid(&fixture.index);
 		for (uint32_t i = 0; i < 3; i++)
 			index_give(&fixture.index, i * size, order);
-		assert_all_free(&fixture.index);
+		index_fixture_assert_all_free(&fixture.index);
 		index_fixture_deinit(&fixture);
 	}
 }
@@ -193,13 +168,13 @@ static void test_index_merges_at_every_level(void **state)
 	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
 		index_claim(&fixture.index, pages[i], 0, GROUP);
 		index_fixture_assert_valid(&fixture.index);
-		count_all(&fixture.index, &counts);
+		index_fixture_count(&fixture.index, &counts);
 		for (unsigned order = 0; order < PAGE_ORDER_MAX; order++)
 			assert_int_equal(counts.blocks[GROUP][order] +
 						 counts.blocks[INDEX_PAGEBLOCK_FREE][order],
 					 1);
 		index_give(&fixture.index, pages[i], 0);
-		assert_all_free(&fixture.index);
+		index_fixture_assert_all_free(&fixture.index);
 	}
 	index_fixture_deinit(&fixture);
 }
@@ -212,7 +187,7 @@ static void test_index_does_not_merge_beyond_largest_order(void **state)
 
 	(void)state;
 	index_fixture_init_free(&fixture, 9 * pages_of(PAGE_ORDER_MAX));
-	count_all(&fixture.index, &counts);
+	index_fixture_count(&fixture.index, &counts);
 	assert_int_equal(counts.blocks[INDEX_PAGEBLOCK_FREE][PAGE_ORDER_MAX], 9);
 	assert_int_equal(index_largest(&fixture.index), PAGE_ORDER_MAX);
 	/* One that has lost its neighbour is no smaller than others, so the lowest is next. */
@@ -314,7 +289,7 @@ static void test_index_gives_pages_of_one_leaf(void **state)
 	assert_true(index_free_pages(&fixture.index, 0) == 0);
 	index_give_pages(&fixture.index, 0, LEAF_FULL);
 	index_give_pages(&fixture.index, 64, ~UINT64_C(0xff00000000000001));
-	assert_all_free(&fixture.index);
+	index_fixture_assert_all_free(&fixture.index);
 	index_fixture_deinit(&fixture);
 }
 
@@ -334,7 +309,7 @@ static void test_index_gives_run_across_leaves(void **state)
 		assert_int_equal(fixture.index.nr_free, 64 * size);
 		index_give_run(&fixture.index, 0, order, (UINT64_C(1) << 33) - 1);
 		index_give_run(&fixture.index, 97 * size, order, 7);
-		assert_all_free(&fixture.index);
+		index_fixture_assert_all_free(&fixture.index);
 		index_fixture_deinit(&fixture);
 	}
 }
@@ -379,12 +354,12 @@ static void test_index_claims_any_free_block(void **state)
 		assert_true(index_free_pages(&fixture.index, 0) & 1);
 		assert_int_equal(index_largest(&fixture.index), 17);
 		index_give(&fixture.index, pfn, order);
-		assert_all_free(&fixture.index);
+		index_fixture_assert_all_free(&fixture.index);
 	}
 	index_claim(&fixture.index, 0, PAGE_ORDER_MAX, GROUP);
 	assert_int_equal(fixture.index.nr_free, 0);
 	index_give(&fixture.index, 0, PAGE_ORDER_MAX);
-	assert_all_free(&fixture.index);
+	index_fixture_assert_all_free(&fixture.index);
 	index_fixture_deinit(&fixture);
 }
 
@@ -395,7 +370,7 @@ static void test_index_claims_pages_of_one_leaf(void **state)
 	(void)state;
 	index_fixture_init_free(&fixture, 32768);
 	index_claim_pages(&fixture.index, 64, 0);
-	assert_all_free(&fixture.index);
+	index_fixture_assert_all_free(&fixture.index);
 	index_claim_pages(&fixture.index, 64, 0xf0);
 	index_claim_pages(&fixture.index, 64, UINT64_C(1) << 63);
 	index_claim_pages(&fixture.index, 128, LEAF_FULL);
@@ -405,7 +380,7 @@ static void test_index_claims_pages_of_one_leaf(void **state)
 	assert_true(index_free_pages(&fixture.index, 128) == 0);
 	index_give_pages(&fixture.index, 128, LEAF_FULL);
 	index_give_pages(&fixture.index, 64, UINT64_C(0x80000000000000f0));
-	assert_all_free(&fixture.index);
+	index_fixture_assert_all_free(&fixture.index);
 	index_fixture_deinit(&fixture);
 }
 
@@ -447,7 +422,7 @@ static void test_index_takes_exact_and_keeps_tail_free(void **state)
 			index_give(&fixture.index, pfn, order);
 			pfn += pages_of(order);
 		}
-		assert_all_free(&fixture.index);
+		index_fixture_assert_all_free(&fixture.index);
 	}
 	index_fixture_deinit(&fixture);
 }
@@ -469,22 +444,6 @@ static void test_index_refuses_exact_without_block(void **state)
 	index_fixture_deinit(&fixture);
 }
 
-/* Counts. */
-
-#define NR_TAKEN 20000u
-
-static void leave_a_mess(struct index *index)
-{
-	static uint32_t taken[NR_TAKEN];
-
-	for (unsigned i = 0; i < NR_TAKEN; i++)
-		taken[i] = index_take(index, i % 8, (enum mobility)(i / 8 % INDEX_NR_GROUPS));
-	for (unsigned i = 0; i < NR_TAKEN; i += 3)
-		if (taken[i] != PAGE_NONE)
-			index_give(index, taken[i], i % 8);
-}
-
-/* In slices of any size the sum is the same, short last leaves included. */
 /* All that is free below the end, where no free block lies across it; of any end and order. */
 static void test_index_takes_all_below_an_end(void **state)
 {
@@ -508,104 +467,6 @@ static void test_index_takes_all_below_an_end(void **state)
 			index_fixture_assert_valid(&fixture.index);
 			index_fixture_deinit(&fixture);
 		}
-}
-
-static void test_index_counts_in_slices(void **state)
-{
-	struct index_counts whole;
-	struct index_fixture fixture;
-	struct index *index = &fixture.index;
-
-	(void)state;
-	index_fixture_init_free(&fixture, 300001);
-	leave_a_mess(index);
-	count_all(index, &whole);
-	for (uint32_t max_leaves = 1; max_leaves < 10000; max_leaves = max_leaves * 3 + 1) {
-		struct index_counts sliced = { 0 };
-		uint32_t cursor = 0, nr_slices = 1;
-
-		while (!index_count(index, 0, index->nr_pages, max_leaves, &cursor, &sliced))
-			nr_slices++;
-		assert_memory_equal(&sliced, &whole, sizeof(whole));
-		assert_int_equal(nr_slices, (cursor + max_leaves - 1) / max_leaves);
-		assert_true(index_count(index, 0, index->nr_pages, 1, &cursor, &sliced));
-		assert_memory_equal(&sliced, &whole, sizeof(whole));
-	}
-	index_fixture_deinit(&fixture);
-}
-
-/* Many leaves in a row that have nearly all of their pages free. */
-static void test_index_counts_full_bytes(void **state)
-{
-	const uint32_t nr_leaves = 1024;
-	struct index_counts counts;
-	struct index_fixture fixture;
-
-	(void)state;
-	index_fixture_init_free(&fixture, nr_leaves * LEAF_UNITS);
-	for (uint32_t i = 0; i < nr_leaves; i++)
-		index_claim(&fixture.index, i * LEAF_UNITS, 0, GROUP);
-	count_all(&fixture.index, &counts);
-	for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
-		assert_int_equal(counts.blocks[GROUP][order],
-				 order <= LEAF_ORDER_MAX ? nr_leaves : 0);
-	for (uint32_t i = 0; i < nr_leaves; i++)
-		for (unsigned order = 1; order <= LEAF_ORDER_MAX; order++)
-			index_claim(&fixture.index, i * LEAF_UNITS + pages_of(order), order, GROUP);
-	count_all(&fixture.index, &counts);
-	assert_int_equal(counts.blocks[GROUP][0], nr_leaves);
-	assert_int_equal(fixture.index.nr_free, nr_leaves);
-	index_fixture_deinit(&fixture);
-}
-
-/* Only what lies between start and end is looked at, which is all that is free. */
-static void test_index_counts_part_of_it(void **state)
-{
-	struct index_counts counts = { 0 };
-	struct index_fixture fixture;
-	uint32_t cursor = 0;
-
-	(void)state;
-	index_fixture_init(&fixture, 300000);
-	index_fixture_give(&fixture, 70 * 512, 200 * 512 + 5);
-	assert_true(
-		index_count(&fixture.index, 70 * 512, 200 * 512 + 5, UINT32_MAX, &cursor, &counts));
-	assert_int_equal(counts.pageblocks[INDEX_PAGEBLOCK_FREE], 130);
-	assert_int_equal(counts.pageblocks[INDEX_PAGEBLOCK_UNMOVABLE], 1);
-	assert_int_equal(counts.blocks[INDEX_PAGEBLOCK_UNMOVABLE][0], 1);
-	assert_int_equal(counts.blocks[INDEX_PAGEBLOCK_UNMOVABLE][2], 1);
-	/* 70 .. 71, 72 .. 79, 80 .. 95, 96 .. 127, 128 .. 191, 192 .. 199 */
-	for (unsigned order = 9; order <= PAGE_ORDER_MAX; order++)
-		assert_int_equal(counts.blocks[INDEX_PAGEBLOCK_FREE][order],
-				 order == 12 ? 2 : order == 10 || (order > 12 && order < 16));
-	cursor = 0;
-	assert_true(index_count(&fixture.index, 5, 5, 1, &cursor, &counts));
-	assert_int_equal(cursor, 0);
-	index_fixture_deinit(&fixture);
-}
-
-/* Of each order in turn nothing larger is left. */
-static void test_index_tells_largest_block(void **state)
-{
-	struct index_fixture fixture;
-
-	(void)state;
-	for (unsigned order = 0; order <= PAGE_ORDER_MAX; order++) {
-		uint32_t size = pages_of(order);
-
-		index_fixture_init_free(&fixture, 4 * size);
-		for (uint32_t i = 0; i < 4; i++)
-			index_claim(&fixture.index, i * size, order, MOBILITY_RECLAIMABLE);
-		assert_int_equal(index_largest(&fixture.index), -1);
-		index_give(&fixture.index, size, order);
-		assert_int_equal(index_largest(&fixture.index), order);
-		index_give(&fixture.index, 2 * size, order);
-		assert_int_equal(index_largest(&fixture.index), order);
-		index_give(&fixture.index, 3 * size, order);
-		assert_int_equal(index_largest(&fixture.index),
-				 order < PAGE_ORDER_MAX ? order + 1 : order);
-		index_fixture_deinit(&fixture);
-	}
 }
 
 int main(void)
@@ -632,10 +493,6 @@ int main(void)
 		cmocka_unit_test(test_index_takes_exact_and_keeps_tail_free),
 		cmocka_unit_test(test_index_refuses_exact_without_block),
 		cmocka_unit_test(test_index_takes_all_below_an_end),
-		cmocka_unit_test(test_index_counts_in_slices),
-		cmocka_unit_test(test_index_counts_full_bytes),
-		cmocka_unit_test(test_index_counts_part_of_it),
-		cmocka_unit_test(test_index_tells_largest_block),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

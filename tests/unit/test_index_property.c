@@ -13,9 +13,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 
 #include <cmocka.h>
 
@@ -281,12 +278,9 @@ static void run_shape(struct run *run, const struct shape *shape)
 
 static void test_index_agrees_with_model(void **state)
 {
-	const char *text = getenv("PAGEPOOL_TEST_SEED");
-	uint64_t seed = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
-	struct run run = { .random = random_from(seed) };
+	struct run run = { .random = random_from_environment() };
 
 	(void)state;
-	print_message("PAGEPOOL_TEST_SEED=%llu\n", (unsigned long long)seed);
 	for (size_t i = 0; i < NR_SHAPES; i++)
 		run_shape(&run, &shapes[i]);
 }

@@ -14,16 +14,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "core/pool.h"
 #include "core/quota.h"
 #include "core/zone.h"
+#include "support/random.h"
 
 #define NR_ZONES_MAX 7u
 #define NR_SLOTS 6u
@@ -73,20 +72,7 @@ struct trial {
 	size_t from[NR_ZONES_MAX];
 };
 
-static uint64_t random_state;
-
-static uint64_t random_next(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * UINT64_C(0x2545f4914f6cdd1d);
-}
-
-static uint32_t random_below(uint32_t n)
-{
-	return (uint32_t)((random_next() >> 32) * n >> 32);
-}
+static struct random chance;
 
 static int64_t block_pages(const struct model *model)
 {
@@ -293,20 +279,20 @@ static void assert_demand(const struct model *model, const struct trial *trial, 
 
 static struct pool_request random_request(const struct model *model)
 {
-	unsigned zone = random_below(model->nr_zones);
+	unsigned zone = random_below(&chance, model->nr_zones);
 	struct pool_request request = {
-		.policy = (enum pool_policy)random_below(POOL_NR_POLICIES),
+		.policy = (enum pool_policy)random_below(&chance, POOL_NR_POLICIES),
 		.preferred = zone,
-		.local = random_below(2) ? zone : random_below(model->nr_zones),
+		.local = random_below(&chance, 2) ? zone : random_below(&chance, model->nr_zones),
 		.allowed = UINT64_MAX,
-		.is_high = random_below(4) == 0,
-		.owner = { .slot = 1 + random_below(NR_SLOTS - 1) },
+		.is_high = random_below(&chance, 4) == 0,
+		.owner = { .slot = 1 + random_below(&chance, NR_SLOTS - 1) },
 	};
 
 	if (request.policy == POOL_BIND)
 		request.allowed = UINT64_C(1) << zone;
-	else if (request.policy != POOL_PREFERRED && random_below(3))
-		request.allowed = 1 + random_below((1u << model->nr_zones) - 1);
+	else if (request.policy != POOL_PREFERRED && random_below(&chance, 3))
+		request.allowed = 1 + random_below(&chance, (1u << model->nr_zones) - 1);
 	return request;
 }
 
@@ -352,7 +338,7 @@ static void take_blocks(struct model *model)
 {
 	struct pool_request request = random_request(model);
 	struct trial trial = { .request = &request, .first_short = -1 };
-	size_t count = 1 + random_below(random_below(3) ? 20 : BATCH_MAX);
+	size_t count = 1 + random_below(&chance, random_below(&chance, 3) ? 20 : BATCH_MAX);
 	struct allowance allowance = model_allowance(model, request.owner.slot);
 	size_t allowed = allowed_blocks(model, allowance, count);
 	size_t nr_runs = 0, from[NR_ZONES_MAX] = { 0 };
@@ -389,8 +375,8 @@ static void forget_block(struct model *model, size_t i)
 
 static void free_blocks(struct model *model)
 {
-	for (unsigned n = random_below(60); n > 0 && model->nr_blocks > 0; n--) {
-		size_t i = random_below((uint32_t)model->nr_blocks);
+	for (unsigned n = random_below(&chance, 60); n > 0 && model->nr_blocks > 0; n--) {
+		size_t i = random_below(&chance, (uint32_t)model->nr_blocks);
 		struct page_run run = { .base = model->blocks[i].address, .mask = 1 };
 
 		assert_int_equal(
@@ -402,7 +388,7 @@ static void free_blocks(struct model *model)
 
 static void release_slot(struct model *model)
 {
-	unsigned slot = 1 + random_below(NR_SLOTS - 1);
+	unsigned slot = 1 + random_below(&chance, NR_SLOTS - 1);
 
 	for (unsigned zone = 0; zone < model->nr_zones; zone++) {
 		uint32_t cursor = 0;
@@ -417,22 +403,22 @@ static void release_slot(struct model *model)
 
 static void change_marks(struct model *model)
 {
-	unsigned zone = random_below(model->nr_zones);
-	struct zone_watermarks marks = { .min = random_below(40) };
+	unsigned zone = random_below(&chance, model->nr_zones);
+	struct zone_watermarks marks = { .min = random_below(&chance, 40) };
 
-	marks.low = marks.min + random_below(40);
-	marks.high = marks.low + random_below(40);
+	marks.low = marks.min + random_below(&chance, 40);
+	marks.high = marks.low + random_below(&chance, 40);
 	model->marks[zone] = marks;
 	zone_set_watermarks(&model->zones[zone], &marks);
 }
 
 static void change_limit(struct model *model)
 {
-	unsigned i = random_below(NR_LIMITS);
+	unsigned i = random_below(&chance, NR_LIMITS);
 	struct limit *limit = &model->limits[i];
 
-	limit->min = random_below(3) ? 0 : random_below(200);
-	limit->max = limit->min + random_below(3000);
+	limit->min = random_below(&chance, 3) ? 0 : random_below(&chance, 200);
+	limit->max = limit->min + random_below(&chance, 3000);
 	quota_set(&model->quota, i, limit->min, limit->min, limit->max, limit->max);
 }
 
@@ -459,7 +445,8 @@ static void assert_same(const struct model *model)
 
 static void model_zone_init(struct model *model, unsigned i)
 {
-	uint32_t nr_pages = ZONE_PAGES_LOW + random_below(ZONE_PAGES_HIGH - ZONE_PAGES_LOW);
+	uint32_t nr_pages =
+		ZONE_PAGES_LOW + random_below(&chance, ZONE_PAGES_HIGH - ZONE_PAGES_LOW);
 	struct zone_config config = { .index = i, .max_order = 18, .nr_slots = NR_SLOTS };
 	struct zone_fault fault;
 
@@ -481,7 +468,8 @@ static void model_quota_init(struct model *model)
 	assert_non_null(model->quota_memory);
 	quota_init(&model->quota, NR_SLOTS, model->quota_memory);
 	for (unsigned i = 0; i < NR_LIMITS; i++) {
-		model->limits[i] = (struct limit){ .max = UINT32_MAX, .slots = random_below(64) };
+		model->limits[i] =
+			(struct limit){ .max = UINT32_MAX, .slots = random_below(&chance, 64) };
 		quota_set(&model->quota, i, 0, 0, UINT32_MAX, UINT32_MAX);
 	}
 	for (unsigned slot = 0; slot < NR_SLOTS; slot++) {
@@ -500,14 +488,14 @@ static struct model *model_new(void)
 	struct zone *zones[NR_ZONES_MAX];
 
 	assert_non_null(model);
-	model->nr_zones = 1 + random_below(NR_ZONES_MAX);
-	model->order = random_below(4);
+	model->nr_zones = 1 + random_below(&chance, NR_ZONES_MAX);
+	model->order = random_below(&chance, 4);
 	for (unsigned i = 0; i < model->nr_zones; i++) {
 		model_zone_init(model, i);
 		zones[i] = &model->zones[i];
 	}
 	for (unsigned i = 0; i < model->nr_zones * model->nr_zones; i++)
-		model->distances[i] = (uint8_t)(10 * (1 + random_below(3)));
+		model->distances[i] = (uint8_t)(10 * (1 + random_below(&chance, 3)));
 	assert_int_equal(pool_init(&model->pool, zones, model->nr_zones, model->distances), 0);
 	model_quota_init(model);
 	return model;
@@ -528,7 +516,7 @@ static void play_history(void)
 	struct model *model = model_new();
 
 	for (unsigned i = 0; i < NR_OPERATIONS; i++) {
-		unsigned dice = random_below(100);
+		unsigned dice = random_below(&chance, 100);
 
 		if (dice < 50)
 			take_blocks(model);
@@ -549,13 +537,8 @@ static void play_history(void)
 
 static void test_pool_places_as_the_model_does(void **state)
 {
-	const char *given = getenv("PAGEPOOL_TEST_SEED");
-	uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-
 	(void)state;
-	printf("PAGEPOOL_TEST_SEED=%llu\n", (unsigned long long)seed);
-	fflush(stdout);
-	random_state = seed * UINT64_C(0x9e3779b97f4a7c15) | 1;
+	chance = random_from_environment();
 	for (unsigned i = 0; i < NR_HISTORIES; i++)
 		play_history();
 }

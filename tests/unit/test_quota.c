@@ -12,14 +12,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "core/quota.h"
+#include "support/random.h"
 
 #define NR_SLOTS 24u
 #define NR_STEPS 100000u
@@ -283,15 +282,7 @@ struct model {
 	uint64_t nr_free;
 };
 
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t n)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)((random_state * UINT64_C(0x2545f4914f6cdd1d) >> 32) * n >> 32);
-}
+static struct random chance;
 
 static uint64_t model_used(const struct model *model, unsigned limit)
 {
@@ -337,20 +328,21 @@ static void model_compare(const struct model *model, const struct quota *quota)
 
 static void step_set(struct model *model, struct quota *quota)
 {
-	unsigned i = random_below(QUOTA_LIMITS_MAX);
+	unsigned i = random_below(&chance, QUOTA_LIMITS_MAX);
 	struct quota_limit *limit = &model->limits[i];
 
-	limit->min = random_below(3) ? 0 : random_below(POOL_PAGES / 16);
-	limit->low = limit->min + random_below(100);
-	limit->high = limit->low + random_below(POOL_PAGES / 8);
-	limit->max = random_below(3) ? limit->high + random_below(POOL_PAGES / 8) : NONE;
+	limit->min = random_below(&chance, 3) ? 0 : random_below(&chance, POOL_PAGES / 16);
+	limit->low = limit->min + random_below(&chance, 100);
+	limit->high = limit->low + random_below(&chance, POOL_PAGES / 8);
+	limit->max = random_below(&chance, 3) ? limit->high + random_below(&chance, POOL_PAGES / 8)
+					      : NONE;
 	model->is_set[i] = true;
 	quota_set(quota, i, limit->min, limit->low, limit->high, limit->max);
 }
 
 static void step_clear(struct model *model, struct quota *quota)
 {
-	unsigned i = random_below(QUOTA_LIMITS_MAX);
+	unsigned i = random_below(&chance, QUOTA_LIMITS_MAX);
 
 	model->is_set[i] = false;
 	for (unsigned slot = 0; slot < NR_SLOTS; slot++)
@@ -363,7 +355,7 @@ static void step_join(struct model *model, struct quota *quota, unsigned slot)
 	uint64_t mask = 0;
 
 	for (unsigned i = 0; i < QUOTA_LIMITS_MAX; i++) {
-		model->is_under[slot][i] = model->is_set[i] && random_below(8) == 0;
+		model->is_under[slot][i] = model->is_set[i] && random_below(&chance, 8) == 0;
 		mask |= model->is_under[slot][i] ? BIT(i) : 0;
 	}
 	quota_join(quota, slot, mask, model->held[slot]);
@@ -379,7 +371,7 @@ static void step_leave(struct model *model, struct quota *quota, unsigned slot)
 
 static void step_take(struct model *model, struct quota *quota, unsigned slot)
 {
-	uint64_t want = 1 + random_below(POOL_PAGES / 8);
+	uint64_t want = 1 + random_below(&chance, POOL_PAGES / 8);
 	uint64_t room = quota_room(quota, slot, model->nr_free);
 
 	assert_true(room == model_room(model, slot));
@@ -397,7 +389,7 @@ static void step_take(struct model *model, struct quota *quota, unsigned slot)
 
 static void step_give_back(struct model *model, struct quota *quota, unsigned slot)
 {
-	uint64_t nr_pages = random_below((uint32_t)model->held[slot] + 1);
+	uint64_t nr_pages = random_below(&chance, (uint32_t)model->held[slot] + 1);
 
 	quota_uncharge(quota, slot, nr_pages);
 	model->held[slot] -= nr_pages;
@@ -406,9 +398,9 @@ static void step_give_back(struct model *model, struct quota *quota, unsigned sl
 
 static void step(struct model *model, struct quota *quota)
 {
-	unsigned slot = 1 + random_below(NR_SLOTS - 1);
+	unsigned slot = 1 + random_below(&chance, NR_SLOTS - 1);
 
-	switch (random_below(16)) {
+	switch (random_below(&chance, 16)) {
 	case 0:
 		step_set(model, quota);
 		break;
@@ -456,11 +448,8 @@ static void test_quota_does_as_the_model(void **state)
 {
 	static struct model model;
 	struct fixture *fixture = *state;
-	const char *seed = getenv("PAGEPOOL_TEST_SEED");
 
-	random_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
-	random_state = random_state * 2 + 1;
-	print_message("PAGEPOOL_TEST_SEED=%llu\n", (unsigned long long)(random_state / 2));
+	chance = random_from_environment();
 	model = (struct model){ .nr_free = POOL_PAGES };
 	for (unsigned i = 0; i < NR_STEPS; i++) {
 		step(&model, &fixture->quota);

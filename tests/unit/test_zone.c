@@ -13,48 +13,12 @@
 #include "core/zone.h"
 #include "support/zone_fixture.h"
 
-#define INDEX_IN_POOL 5u
-#define NR_PAGES 4096u
+#define NR_PAGES ZONE_FIXTURE_PAGES
 #define SLOT 7u
 #define OTHER 8u
 
 static const struct word_owner owner = { .slot = SLOT, .tag = 0x2bc };
 static const struct word_owner other = { .slot = OTHER, .tag = 1 };
-
-static struct zone_fixture *fixture_new(uint32_t nr_pages, unsigned max_order)
-{
-	const struct zone_config config = {
-		.index = INDEX_IN_POOL, .nr_pages = nr_pages, .max_order = max_order, .nr_slots = 16
-	};
-
-	return zone_fixture_new(&config);
-}
-
-static int setup(void **state)
-{
-	*state = fixture_new(NR_PAGES, 18);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	zone_fixture_free(*state);
-	return 0;
-}
-
-static void assert_all_free(struct zone_fixture *fixture)
-{
-	struct zone *zone = &fixture->zone;
-	struct zone_counts counts;
-	uint32_t cursor = 0;
-
-	zone_fixture_assert_sound(fixture);
-	assert_int_equal(zone_nr_free(zone), zone_nr_pages(zone));
-	assert_true(zone_count_free(zone, UINT32_MAX, &cursor, &counts));
-	assert_int_equal(counts.free_blocks[zone_max_order(zone)],
-			 zone_nr_pages(zone) >> zone_max_order(zone));
-	assert_int_equal(zone_largest_free(zone), zone_max_order(zone));
-}
 
 static void assert_refused(const struct zone_config *config)
 {
@@ -159,7 +123,7 @@ static void test_zone_fills_to_the_last_page_and_merges_back(void **state)
 	/* Every third, round and round: 3 and 4096 have no factor in common. */
 	for (uint32_t i = 0, at = 0; i < NR_PAGES; i++, at = (at + 3) % NR_PAGES)
 		assert_int_equal(zone_free(zone, at, 0, SLOT), 0);
-	assert_all_free(fixture);
+	zone_fixture_assert_all_free(fixture);
 }
 
 static void test_zone_serves_what_was_freed_last(void **state)
@@ -197,7 +161,7 @@ static void test_zone_merges_what_was_freed_when_it_must(void **state)
 		first = zone_fixture_grant(fixture, 12, owner);
 		assert_int_equal(zone_free(zone, first, 12, SLOT), 0);
 	}
-	assert_all_free(fixture);
+	zone_fixture_assert_all_free(fixture);
 }
 
 static void test_zone_keeps_large_blocks_whole(void **state)
@@ -241,7 +205,7 @@ static void test_zone_holds_what_leaves_until_it_has_left(void **state)
 	zone_fixture_assert_sound(fixture);
 	assert_int_equal(zone_leave(zone, 1, SLOT, runs), 0);
 	zone_leave_finish(zone, 1, SLOT, runs);
-	assert_all_free(fixture);
+	zone_fixture_assert_all_free(fixture);
 }
 
 static void test_zone_refuses_each_wrong_free(void **state)
@@ -273,7 +237,8 @@ static void test_zone_refuses_each_wrong_free(void **state)
 
 static void test_zone_refuses_orders_it_has_not(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(NR_PAGES, 5);
+	const struct zone_config config = { .nr_pages = NR_PAGES, .max_order = 5, .nr_slots = 16 };
+	struct zone_fixture *fixture = zone_fixture_new(&config);
 	uint32_t pfn;
 
 	(void)state;
@@ -296,15 +261,15 @@ static void test_zone_grants_bulk_as_runs(void **state)
 	assert_int_equal(zone_alloc_bulk(&fixture->zone, 0, 100, owner, runs, &nr_runs), 100);
 	assert_int_equal(nr_runs, 3);
 	assert_int_equal(runs[0].base, 42);
-	assert_int_equal(runs[1].base, page_address(INDEX_IN_POOL, 0));
+	assert_int_equal(runs[1].base, page_address(ZONE_FIXTURE_INDEX, 0));
 	assert_true(runs[1].mask == UINT64_MAX);
-	assert_int_equal(runs[2].base, page_address(INDEX_IN_POOL, 64));
+	assert_int_equal(runs[2].base, page_address(ZONE_FIXTURE_INDEX, 64));
 	assert_true(runs[2].mask == (UINT64_C(1) << 36) - 1);
 	assert_int_equal(fixture->words[99], word_make(WORD_PAGE, owner, 0));
 	assert_int_equal(fixture->words[100], 0);
 	zone_fixture_assert_sound(fixture);
 	assert_int_equal(zone_free_bulk(&fixture->zone, 0, SLOT, runs + 1, 2), 0);
-	assert_all_free(fixture);
+	zone_fixture_assert_all_free(fixture);
 }
 
 static void test_zone_grants_bulk_of_blocks(void **state)
@@ -316,20 +281,20 @@ static void test_zone_grants_bulk_of_blocks(void **state)
 	assert_int_equal(zone_alloc_bulk(&fixture->zone, 3, 600, owner, runs, &nr_runs), 512);
 	assert_int_equal(nr_runs, 8);
 	for (size_t i = 0; i < nr_runs; i++) {
-		assert_int_equal(runs[i].base, page_address(INDEX_IN_POOL, (uint32_t)i * 512));
+		assert_int_equal(runs[i].base, page_address(ZONE_FIXTURE_INDEX, (uint32_t)i * 512));
 		assert_true(runs[i].mask == UINT64_MAX);
 	}
 	assert_int_equal(zone_counters(&fixture->zone)->failures, 1);
 	zone_fixture_assert_sound(fixture);
 	assert_int_equal(zone_free_bulk(&fixture->zone, 3, SLOT, runs, nr_runs), 0);
-	assert_all_free(fixture);
+	zone_fixture_assert_all_free(fixture);
 }
 
 static void test_zone_frees_all_of_a_batch_or_nothing(void **state)
 {
 	struct zone_fixture *fixture = *state;
 	struct zone *zone = &fixture->zone;
-	const uint64_t base = page_address(INDEX_IN_POOL, 0);
+	const uint64_t base = page_address(ZONE_FIXTURE_INDEX, 0);
 	struct page_run runs[3] = { { base, 0xff }, { base + 16, 0x3 }, { 0 } };
 	size_t nr_runs = 0;
 	struct page_run granted[40];
@@ -339,7 +304,7 @@ static void test_zone_frees_all_of_a_batch_or_nothing(void **state)
 	assert_int_equal(zone_free_bulk(zone, 0, SLOT, runs, 3), ZONE_E_TWICE);
 	runs[2] = (struct page_run){ base + 32, 0xfff };
 	assert_int_equal(zone_free_bulk(zone, 0, SLOT, runs, 3), ZONE_E_NOT_HEAD);
-	runs[2] = (struct page_run){ page_address(INDEX_IN_POOL + 1, 32), 1 };
+	runs[2] = (struct page_run){ page_address(ZONE_FIXTURE_INDEX + 1, 32), 1 };
 	assert_int_equal(zone_free_bulk(zone, 0, SLOT, runs, 3), ZONE_E_RANGE);
 	runs[2] = (struct page_run){ base + NR_PAGES - 1, 3 };
 	assert_int_equal(zone_free_bulk(zone, 0, SLOT, runs, 3), ZONE_E_RANGE);
@@ -423,33 +388,29 @@ static void test_zone_marks_everything_a_hole(void **state)
 	zone_fixture_assert_sound(fixture);
 }
 
+#define zone_test(name)                                                                            \
+	cmocka_unit_test_setup_teardown(name, zone_fixture_setup, zone_fixture_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_zone_refuses_impossible_shapes),
 		cmocka_unit_test(test_zone_needs_little_metadata),
-		cmocka_unit_test_setup_teardown(test_zone_writes_the_word_it_promises, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_zone_counts_what_happens, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_zone_fills_to_the_last_page_and_merges_back,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(test_zone_serves_what_was_freed_last, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_zone_merges_what_was_freed_when_it_must, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_zone_keeps_large_blocks_whole, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_zone_holds_what_leaves_until_it_has_left,
-						setup, teardown),
-		cmocka_unit_test_setup_teardown(test_zone_refuses_each_wrong_free, setup, teardown),
+		zone_test(test_zone_writes_the_word_it_promises),
+		zone_test(test_zone_counts_what_happens),
+		zone_test(test_zone_fills_to_the_last_page_and_merges_back),
+		zone_test(test_zone_serves_what_was_freed_last),
+		zone_test(test_zone_merges_what_was_freed_when_it_must),
+		zone_test(test_zone_keeps_large_blocks_whole),
+		zone_test(test_zone_holds_what_leaves_until_it_has_left),
+		zone_test(test_zone_refuses_each_wrong_free),
 		cmocka_unit_test(test_zone_refuses_orders_it_has_not),
-		cmocka_unit_test_setup_teardown(test_zone_grants_bulk_as_runs, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_zone_grants_bulk_of_blocks, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_zone_frees_all_of_a_batch_or_nothing, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_zone_grants_exact_sizes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_zone_never_hands_out_holes, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_zone_marks_everything_a_hole, setup, teardown),
+		zone_test(test_zone_grants_bulk_as_runs),
+		zone_test(test_zone_grants_bulk_of_blocks),
+		zone_test(test_zone_frees_all_of_a_batch_or_nothing),
+		zone_test(test_zone_grants_exact_sizes),
+		zone_test(test_zone_never_hands_out_holes),
+		zone_test(test_zone_marks_everything_a_hole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

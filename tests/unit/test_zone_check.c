@@ -13,33 +13,11 @@
 #include "core/zone.h"
 #include "support/zone_fixture.h"
 
-#define INDEX_IN_POOL 5u
-#define NR_PAGES 4096u
+#define NR_PAGES ZONE_FIXTURE_PAGES
 #define SLOT 7u
 #define OTHER 8u
 
 static const struct word_owner owner = { .slot = SLOT, .tag = 0x2bc };
-
-static struct zone_fixture *fixture_new(uint32_t nr_pages, unsigned max_order)
-{
-	const struct zone_config config = {
-		.index = INDEX_IN_POOL, .nr_pages = nr_pages, .max_order = max_order, .nr_slots = 16
-	};
-
-	return zone_fixture_new(&config);
-}
-
-static int setup(void **state)
-{
-	*state = fixture_new(NR_PAGES, 18);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	zone_fixture_free(*state);
-	return 0;
-}
 
 static void assert_notices(struct zone_fixture *fixture, uint32_t pfn, uint32_t word,
 			   uint32_t at_pfn)
@@ -111,15 +89,15 @@ static void test_zone_validate_notices_wrong_sums(void **state)
 	zone_fixture_assert_sound(fixture);
 }
 
+#define zone_test(name)                                                                            \
+	cmocka_unit_test_setup_teardown(name, zone_fixture_setup, zone_fixture_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_zone_check_notices_wrong_words, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_zone_check_goes_on_within_a_block, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_zone_validate_notices_wrong_sums, setup,
-						teardown),
+		zone_test(test_zone_check_notices_wrong_words),
+		zone_test(test_zone_check_goes_on_within_a_block),
+		zone_test(test_zone_validate_notices_wrong_sums),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,26 +20,9 @@ static const struct word_owner unmovable = { .slot = SLOT };
 static const struct word_owner movable = { .slot = SLOT, .mobility = MOBILITY_MOVABLE };
 static const struct word_owner reclaimable = { .slot = SLOT, .mobility = MOBILITY_RECLAIMABLE };
 
-static struct zone_fixture *fixture_new(uint32_t nr_pages, uint32_t contiguous)
-{
-	const struct zone_config config = { .index = 5,
-					    .nr_pages = nr_pages,
-					    .contiguous_pages = contiguous,
-					    .max_order = PAGE_ORDER_MAX,
-					    .nr_slots = 16 };
-
-	return zone_fixture_new(&config);
-}
-
 static int setup(void **state)
 {
-	*state = fixture_new(NR_PAGES, CONTIGUOUS);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	zone_fixture_free(*state);
+	*state = zone_fixture_of(NR_PAGES, 0, CONTIGUOUS);
 	return 0;
 }
 
@@ -56,7 +39,7 @@ static uint32_t grant_all(struct zone_fixture *fixture, unsigned order, struct w
 static void test_zone_lends_nothing_contiguous_to_the_unmovable(void **state)
 {
 	for (unsigned order = 0; order < 9; order++) {
-		struct zone_fixture *fixture = fixture_new(NR_PAGES, CONTIGUOUS);
+		struct zone_fixture *fixture = zone_fixture_of(NR_PAGES, 0, CONTIGUOUS);
 
 		assert_int_equal(grant_all(fixture, order, unmovable, CONTIGUOUS),
 				 (NR_PAGES - CONTIGUOUS) >> order);
@@ -136,7 +119,7 @@ static void test_zone_serves_no_unmovable_exact_sizes_in_parts(void **state)
 
 static void test_zone_merges_nothing_over_the_end_of_the_area(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(4096, 1536);
+	struct zone_fixture *fixture = zone_fixture_of(4096, 0, 1536);
 	struct zone *zone = &fixture->zone;
 	uint32_t pfn;
 
@@ -158,7 +141,7 @@ static void test_zone_frees_runs_over_the_end_of_the_area(void **state)
 {
 	(void)state;
 	for (unsigned order = 0; order <= 10; order++) {
-		struct zone_fixture *fixture = fixture_new(NR_PAGES, CONTIGUOUS);
+		struct zone_fixture *fixture = zone_fixture_of(NR_PAGES, 0, CONTIGUOUS);
 		struct zone *zone = &fixture->zone;
 		uint32_t size = UINT32_C(1) << order, nr;
 		struct page_run run = { page_address(5, CONTIGUOUS - 3 * size), 0x3f };
@@ -177,7 +160,7 @@ static void test_zone_frees_runs_over_the_end_of_the_area(void **state)
 
 static void test_zone_frees_runs_over_the_end_of_an_odd_area(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(NR_PAGES, 512);
+	struct zone_fixture *fixture = zone_fixture_of(NR_PAGES, 0, 512);
 	struct page_run run = { page_address(5, 0), 0x1e };
 
 	(void)state;
@@ -227,7 +210,8 @@ static void test_zone_plans_nothing_in_a_free_area(void **state)
 
 static void test_zone_plans_no_impossible_orders(void **state)
 {
-	struct zone_fixture *none = fixture_new(NR_PAGES, 0), *small = fixture_new(NR_PAGES, 1536);
+	struct zone_fixture *none = zone_fixture_of(NR_PAGES, 0, 0),
+			    *small = zone_fixture_of(NR_PAGES, 0, 1536);
 	struct zone_fixture *fixture = *state;
 	struct zone_plan plan = { .pfn = 77 };
 
@@ -326,7 +310,7 @@ static void test_zone_counts_the_area_apart(void **state)
 	assert_int_equal(counts.free_blocks[0], 1);
 }
 
-#define contiguous_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define contiguous_test(name) cmocka_unit_test_setup_teardown(name, setup, zone_fixture_teardown)
 
 int main(void)
 {

@@ -8,50 +8,31 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "core/ledger.h"
 #include "core/zone.h"
+#include "support/random.h"
 #include "support/zone_fixture.h"
 
 #define NR_PAGES 8192u
 #define CONTIGUOUS 1024u
-#define NR_SLOTS 16u
 #define SLOT 7u
 #define OTHER 8u
 
 static const struct word_owner owner = { .slot = SLOT, .tag = 0x2bc };
 static const struct word_owner movable = { .slot = OTHER, .tag = 1, .mobility = MOBILITY_MOVABLE };
 
-static struct zone_fixture *fixture_new(uint32_t nr_pages, uint32_t capacity, uint32_t contiguous)
-{
-	const struct zone_config config = { .index = 5,
-					    .nr_pages = nr_pages,
-					    .capacity_pages = capacity,
-					    .contiguous_pages = contiguous,
-					    .max_order = PAGE_ORDER_MAX,
-					    .nr_slots = NR_SLOTS };
-
-	return zone_fixture_new(&config);
-}
-
 static int setup(void **state)
 {
-	*state = fixture_new(NR_PAGES, 0, 0);
+	*state = zone_fixture_of(NR_PAGES, 0, 0);
 	return 0;
 }
 
 static int setup_contiguous(void **state)
 {
-	*state = fixture_new(NR_PAGES - 1000, NR_PAGES, CONTIGUOUS);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	zone_fixture_free(*state);
+	*state = zone_fixture_of(NR_PAGES - 1000, NR_PAGES, CONTIGUOUS);
 	return 0;
 }
 
@@ -62,17 +43,13 @@ static struct ledger_header *header_of(struct zone_fixture *fixture)
 
 static void assert_damaged(struct zone_fixture *fixture, uint32_t pfn, const char *what)
 {
-	size_t size_bytes = zone_ledger_bytes(&fixture->config);
-	uint8_t *before = malloc(size_bytes);
+	uint8_t *saved = zone_fixture_save(fixture);
 	struct zone_fault fault = { .pfn = 99999, .what = "nothing" };
 
-	assert_non_null(before);
-	memcpy(before, fixture->ledger, size_bytes);
 	assert_int_equal(zone_fixture_open(fixture, &fault), ZONE_E_DAMAGED);
-	assert_memory_equal(fixture->ledger, before, size_bytes);
+	zone_fixture_assert_saved(fixture, saved);
 	assert_string_equal(fault.what, what);
 	assert_int_equal(fault.pfn, pfn);
-	free(before);
 }
 
 /* Damages a field for as long as it takes to look. */
@@ -131,7 +108,8 @@ static void assert_word_damaged(struct zone_fixture *fixture, uint32_t pfn, uint
 
 static void test_zone_open_doubts_words(void **state)
 {
-	const struct word_owner nobody = { .slot = NR_SLOTS }, odd = { .slot = 1, .mobility = 3 };
+	const struct word_owner nobody = { .slot = ZONE_FIXTURE_SLOTS },
+				odd = { .slot = 1, .mobility = 3 };
 	const enum word_kind kinds[] = { WORD_FREE, WORD_SLAB, WORD_SCRUB, 7 };
 	struct zone_fixture *fixture = *state;
 
@@ -158,7 +136,7 @@ static void test_zone_open_doubts_words(void **state)
 
 static void test_zone_open_doubts_whole_leaves(void **state)
 {
-	const struct word_owner nobody = { .slot = NR_SLOTS };
+	const struct word_owner nobody = { .slot = ZONE_FIXTURE_SLOTS };
 	struct zone_fixture *fixture = *state;
 
 	for (uint32_t i = 64; i < 128; i++)
@@ -190,7 +168,7 @@ static void test_zone_open_doubts_overlaps(void **state)
 /* The words of the last leaf go on behind the last page. */
 static void test_zone_open_doubts_blocks_behind_the_end(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(100, 200, 0);
+	struct zone_fixture *fixture = zone_fixture_of(100, 200, 0);
 	const char *what = "a block ends behind the zone";
 
 	(void)state;
@@ -208,7 +186,7 @@ static void test_zone_open_doubts_blocks_behind_the_end(void **state)
 
 static void test_zone_open_doubts_blocks_out_of_the_contiguous_area(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(NR_PAGES, 0, 1536);
+	struct zone_fixture *fixture = zone_fixture_of(NR_PAGES, 0, 1536);
 	const char *what = "a block reaches out of the contiguous area";
 
 	(void)state;
@@ -224,48 +202,37 @@ static void test_zone_open_doubts_blocks_out_of_the_contiguous_area(void **state
  * Whatever stands in a ledger: it is refused and left alone, or is a sound zone. A seed repeats a
  * run, as in test_zone_property.
  */
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t n)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)((random_state * UINT64_C(0x2545f4914f6cdd1d) >> 32) * n >> 32);
-}
+static struct random chance;
 
 static void damage(struct zone_fixture *fixture)
 {
-	uint32_t pfn = random_below(fixture->config.capacity_pages);
+	uint32_t pfn = random_below(&chance, fixture->config.capacity_pages);
 
-	switch (random_below(4)) {
+	switch (random_below(&chance, 4)) {
 	case 0:
-		fixture->words[pfn] ^= UINT32_C(1) << random_below(32);
+		fixture->words[pfn] ^= UINT32_C(1) << random_below(&chance, 32);
 		break;
 	case 1:
-		fixture->words[pfn] =
-			word_make(WORD_PAGE, (struct word_owner){ .slot = 1 }, random_below(20));
+		fixture->words[pfn] = word_make(WORD_PAGE, (struct word_owner){ .slot = 1 },
+						random_below(&chance, 20));
 		break;
 	case 2:
-		fixture->ledger[random_below(sizeof(struct ledger_header))] = 0;
+		fixture->ledger[random_below(&chance, sizeof(struct ledger_header))] = 0;
 		break;
 	default:
-		memset(&fixture->words[pfn & ~63u], (int)random_below(256), 256);
+		memset(&fixture->words[pfn & ~63u], (int)random_below(&chance, 256), 256);
 	}
 }
 
 static void test_zone_open_survives_any_ledger(void **state)
 {
-	const char *seed = getenv("PAGEPOOL_TEST_SEED");
-	struct zone_fixture *fixture = fixture_new(1300, 2048, 512);
+	struct zone_fixture *fixture = zone_fixture_of(1300, 2048, 512);
 	size_t size_bytes = zone_ledger_bytes(&fixture->config);
 	uint8_t *good = malloc(size_bytes), *bad = malloc(size_bytes);
 	unsigned nr_damaged = 0;
 
 	(void)state;
-	random_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
-	print_message("PAGEPOOL_TEST_SEED=%llu\n", (unsigned long long)random_state);
-	random_state = random_state * 2 + 1;
+	chance = random_from_environment();
 	assert_true(good && bad);
 	for (unsigned i = 0; i < 60; i++)
 		zone_fixture_grant(fixture, i % 5, i % 2 ? owner : movable);
@@ -290,8 +257,9 @@ static void test_zone_open_survives_any_ledger(void **state)
 	zone_fixture_free(fixture);
 }
 
-#define open_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define open_test_contiguous(name) cmocka_unit_test_setup_teardown(name, setup_contiguous, teardown)
+#define open_test(name) cmocka_unit_test_setup_teardown(name, setup, zone_fixture_teardown)
+#define open_test_contiguous(name)                                                                 \
+	cmocka_unit_test_setup_teardown(name, setup_contiguous, zone_fixture_teardown)
 
 int main(void)
 {

@@ -16,7 +16,6 @@
 
 #define NR_PAGES 8192u
 #define CONTIGUOUS 1024u
-#define NR_SLOTS 16u
 #define SLOT 7u
 #define OTHER 8u
 
@@ -26,33 +25,15 @@ static const struct word_owner reclaimable = { .slot = OTHER,
 					       .tag = WORD_NR_TAGS - 1,
 					       .mobility = MOBILITY_RECLAIMABLE };
 
-static struct zone_fixture *fixture_new(uint32_t nr_pages, uint32_t capacity, uint32_t contiguous)
-{
-	const struct zone_config config = { .index = 5,
-					    .nr_pages = nr_pages,
-					    .capacity_pages = capacity,
-					    .contiguous_pages = contiguous,
-					    .max_order = PAGE_ORDER_MAX,
-					    .nr_slots = NR_SLOTS };
-
-	return zone_fixture_new(&config);
-}
-
 static int setup(void **state)
 {
-	*state = fixture_new(NR_PAGES, 0, 0);
+	*state = zone_fixture_of(NR_PAGES, 0, 0);
 	return 0;
 }
 
 static int setup_contiguous(void **state)
 {
-	*state = fixture_new(NR_PAGES - 1000, NR_PAGES, CONTIGUOUS);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	zone_fixture_free(*state);
+	*state = zone_fixture_of(NR_PAGES - 1000, NR_PAGES, CONTIGUOUS);
 	return 0;
 }
 
@@ -89,20 +70,20 @@ static void test_zone_open_formats_again_what_was_cut_short(void **state)
 
 static void test_zone_open_finds_blocks_of_all_orders(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(UINT32_C(1) << 20, 0, 0);
+	struct zone_fixture *fixture = zone_fixture_of(UINT32_C(1) << 20, 0, 0);
 	const struct word_owner owners[] = { owner, movable, reclaimable };
-	uint64_t held[NR_SLOTS];
+	uint64_t held[ZONE_FIXTURE_SLOTS];
 	uint32_t nr_free, pfns[PAGE_NR_ORDERS];
 
 	(void)state;
 	for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
 		pfns[order] = zone_fixture_grant(fixture, order, owners[order % 3]);
 	nr_free = zone_nr_free(&fixture->zone);
-	for (unsigned slot = 0; slot < NR_SLOTS; slot++)
+	for (unsigned slot = 0; slot < ZONE_FIXTURE_SLOTS; slot++)
 		held[slot] = zone_held_pages(&fixture->zone, slot);
 	zone_fixture_reopen(fixture);
 	assert_int_equal(zone_nr_free(&fixture->zone), nr_free);
-	for (unsigned slot = 0; slot < NR_SLOTS; slot++)
+	for (unsigned slot = 0; slot < ZONE_FIXTURE_SLOTS; slot++)
 		assert_int_equal(zone_held_pages(&fixture->zone, slot), held[slot]);
 	assert_int_equal(zone_counters(&fixture->zone)->allocs, 0);
 	for (unsigned order = 0; order < PAGE_NR_ORDERS; order++)
@@ -136,7 +117,7 @@ static void test_zone_open_counts_full_leaves_by_slot(void **state)
 
 static void test_zone_open_ends_in_the_midst_of_a_leaf(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(100, 100, 0);
+	struct zone_fixture *fixture = zone_fixture_of(100, 100, 0);
 	struct page_run runs[100];
 	size_t nr_runs = 0;
 
@@ -266,7 +247,7 @@ static void test_zone_open_gives_pageblocks_to_groups(void **state)
 static void test_zone_release_finds_blocks_of_before(void **state)
 {
 	const uint32_t region = UINT32_C(1) << 18;
-	struct zone_fixture *fixture = fixture_new(3 * region, 0, 0);
+	struct zone_fixture *fixture = zone_fixture_of(3 * region, 0, 0);
 	uint32_t cursor = 0;
 
 	(void)state;
@@ -299,8 +280,9 @@ static void test_zone_release_reaches_beyond_the_size(void **state)
 	zone_fixture_assert_sound(fixture);
 }
 
-#define open_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-#define open_test_contiguous(name) cmocka_unit_test_setup_teardown(name, setup_contiguous, teardown)
+#define open_test(name) cmocka_unit_test_setup_teardown(name, setup, zone_fixture_teardown)
+#define open_test_contiguous(name)                                                                 \
+	cmocka_unit_test_setup_teardown(name, setup_contiguous, zone_fixture_teardown)
 
 int main(void)
 {

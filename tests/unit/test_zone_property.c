@@ -10,20 +10,16 @@
  * PAGEPOOL_TEST_SEED repeats a run.
  */
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "core/ledger.h"
 #include "core/zone.h"
+#include "support/random.h"
 #include "support/zone_fixture.h"
 #include "support/zone_model.h"
 
@@ -81,34 +77,21 @@ struct run {
 	struct exact exact[NR_EXACT];
 };
 
-static uint64_t random_state;
-
-static uint64_t random_next(void)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return random_state * UINT64_C(0x2545f4914f6cdd1d);
-}
-
-static uint32_t random_below(uint32_t n)
-{
-	return (uint32_t)((random_next() >> 32) * n >> 32);
-}
+static struct random chance;
 
 static unsigned random_slot(void)
 {
-	return 1 + random_below(ZONE_MODEL_NR_SLOTS - 1);
+	return 1 + random_below(&chance, ZONE_MODEL_NR_SLOTS - 1);
 }
 
 /* Small orders more often than large ones; now and then one that does not exist. */
 static unsigned random_order(const struct zone_model *model)
 {
-	uint64_t bits = random_next() >> 20;
+	uint64_t bits = random_next(&chance) >> 20;
 	unsigned order = 0;
 
-	if (random_below(8) == 0)
-		return random_below(model->max_order + 2);
+	if (random_below(&chance, 8) == 0)
+		return random_below(&chance, model->max_order + 2);
 	for (; order < model->max_order && bits & 1; bits >>= 1)
 		order++;
 	return order;
@@ -117,8 +100,8 @@ static unsigned random_order(const struct zone_model *model)
 static struct word_owner random_owner(void)
 {
 	return (struct word_owner){ .slot = random_slot(),
-				    .tag = random_below(WORD_NR_TAGS),
-				    .mobility = random_below(NR_MOBILITIES) };
+				    .tag = random_below(&chance, WORD_NR_TAGS),
+				    .mobility = random_below(&chance, NR_MOBILITIES) };
 }
 
 static uint32_t size_of(unsigned order)
@@ -134,7 +117,7 @@ static unsigned largest_order(uint32_t nr_pages)
 /* The start of some block; PAGE_NONE when none is near. Most blocks are at low pages. */
 static uint32_t random_head(const struct zone_model *model)
 {
-	uint32_t pfn = random_below(model->capacity) >> random_below(8);
+	uint32_t pfn = random_below(&chance, model->capacity) >> random_below(&chance, 8);
 
 	for (unsigned i = 0; i < 200; i++) {
 		if (model->words[pfn])
@@ -208,9 +191,9 @@ static void do_wrong_free(struct zone_model *model)
 	unsigned order = random_order(model), slot = random_slot();
 	int expected;
 
-	if (pfn == PAGE_NONE || random_below(2))
-		pfn = random_below(model->capacity + 3);
-	else if (random_below(2))
+	if (pfn == PAGE_NONE || random_below(&chance, 2))
+		pfn = random_below(&chance, model->capacity + 3);
+	else if (random_below(&chance, 2))
 		order = word_order(model->words[pfn]);
 	else
 		slot = word_slot(model->words[pfn]);
@@ -238,7 +221,7 @@ static void do_bulk_alloc(struct zone_model *model)
 {
 	unsigned order = random_order(model);
 	struct word_owner owner = random_owner();
-	size_t count = 1 + random_below(BULK_MAX), nr_runs = 0, granted, seen = 0;
+	size_t count = 1 + random_below(&chance, BULK_MAX), nr_runs = 0, granted, seen = 0;
 	struct page_run runs[BULK_MAX];
 
 	granted = zone_alloc_bulk(model->zone, order, count, owner, runs, &nr_runs);
@@ -257,17 +240,18 @@ static void do_bulk_alloc(struct zone_model *model)
 static struct page_run random_run(const struct zone_model *model, unsigned order, unsigned slot,
 				  uint32_t pfn, bool is_wrong)
 {
-	uint32_t before = random_below(8) << order, base = pfn > before ? pfn - before : pfn;
+	uint32_t before = random_below(&chance, 8) << order,
+		 base = pfn > before ? pfn - before : pfn;
 	struct page_run run = { .base = page_address(ZONE_MODEL_INDEX, base) };
 
 	for (unsigned i = 0; i < 64; i++) {
 		uint64_t at = base + ((uint64_t)i << order);
 
-		if (zone_model_answer(model, at, order, slot) == 0 && random_below(8))
+		if (zone_model_answer(model, at, order, slot) == 0 && random_below(&chance, 8))
 			run.mask |= UINT64_C(1) << i;
 	}
 	if (is_wrong)
-		run.mask |= UINT64_C(1) << random_below(64);
+		run.mask |= UINT64_C(1) << random_below(&chance, 64);
 	return run;
 }
 
@@ -301,11 +285,11 @@ static void do_bulk_free(struct zone_model *model)
 		return;
 	order = word_order(model->words[pfn]);
 	slot = word_slot(model->words[pfn]);
-	runs[0] = random_run(model, order, slot, pfn, random_below(3) == 0);
+	runs[0] = random_run(model, order, slot, pfn, random_below(&chance, 3) == 0);
 	if (!runs[0].mask)
 		return;
 	expected = run_answer(model, order, slot, &runs[0]);
-	if (!expected && random_below(3) == 0) {
+	if (!expected && random_below(&chance, 3) == 0) {
 		/* A block of it named twice, in a run of its own. */
 		unsigned twice = (unsigned)__builtin_ctzll(runs[0].mask);
 
@@ -322,14 +306,14 @@ static void do_bulk_free(struct zone_model *model)
 static void do_exact_alloc(struct run *run)
 {
 	struct zone_model *model = &run->model;
-	uint32_t nr_pages = 1 + random_below(size_of(model->max_order) + 1), pfn;
-	struct exact *exact = &run->exact[random_below(NR_EXACT)];
+	uint32_t nr_pages = 1 + random_below(&chance, size_of(model->max_order) + 1), pfn;
+	struct exact *exact = &run->exact[random_below(&chance, NR_EXACT)];
 	struct word_owner owner = random_owner();
 	int r;
 
-	if (random_below(4))
+	if (random_below(&chance, 4))
 		nr_pages = 1 + nr_pages % 40;
-	else if (random_below(4) == 0)
+	else if (random_below(&chance, 4) == 0)
 		nr_pages = (1 + nr_pages / INDEX_PAGEBLOCK_PAGES) * INDEX_PAGEBLOCK_PAGES;
 	r = zone_alloc_exact(model->zone, nr_pages, owner, &pfn);
 	zone_model_follow(model);
@@ -348,7 +332,7 @@ static void do_exact_alloc(struct run *run)
 static void do_exact_free(struct run *run)
 {
 	struct zone_model *model = &run->model;
-	struct exact *exact = &run->exact[random_below(NR_EXACT)];
+	struct exact *exact = &run->exact[random_below(&chance, NR_EXACT)];
 	uint32_t pfn = exact->pfn, left;
 	int expected = 0;
 
@@ -373,11 +357,12 @@ static void do_exact_free(struct run *run)
 /* Small and seldom, or nothing but holes would be left. */
 static void do_hole(struct zone_model *model)
 {
-	uint32_t pfn = random_below(model->capacity + 2), nr_pages = random_below(5);
+	uint32_t pfn = random_below(&chance, model->capacity + 2),
+		 nr_pages = random_below(&chance, 5);
 	uint32_t usable = zone_model_usable(model);
 	int expected = 0;
 
-	if (random_below(40))
+	if (random_below(&chance, 40))
 		return;
 	if (nr_pages == 0 || pfn >= usable || nr_pages > usable - pfn)
 		expected = ZONE_E_RANGE;
@@ -396,9 +381,9 @@ static void do_hole(struct zone_model *model)
 static void do_release(struct zone_model *model)
 {
 	unsigned slot = random_slot();
-	uint32_t cursor = 0, max_pages = 1 + random_below(model->capacity);
+	uint32_t cursor = 0, max_pages = 1 + random_below(&chance, model->capacity);
 
-	if (random_below(60))
+	if (random_below(&chance, 60))
 		return;
 	while (!zone_release(model->zone, slot, max_pages, &cursor))
 		assert_true(cursor < model->capacity);
@@ -410,13 +395,13 @@ static void do_release(struct zone_model *model)
 
 static void do_resize(struct zone_model *model)
 {
-	uint32_t nr_pages = random_below(model->capacity + 2);
+	uint32_t nr_pages = random_below(&chance, model->capacity + 2);
 	bool is_wrong;
 
-	if (random_below(6))
+	if (random_below(&chance, 6))
 		return;
 	/* Mostly not too small, or little would go on. */
-	if (nr_pages < model->capacity / 2 && random_below(4))
+	if (nr_pages < model->capacity / 2 && random_below(&chance, 4))
 		nr_pages += model->capacity / 2;
 	is_wrong = nr_pages < 1 || nr_pages < model->nr_contiguous || nr_pages > model->capacity;
 	assert_int_equal(zone_resize(model->zone, nr_pages), is_wrong ? ZONE_E_RANGE : 0);
@@ -426,7 +411,8 @@ static void do_resize(struct zone_model *model)
 
 static void do_resize_step(struct zone_model *model)
 {
-	uint32_t slice = random_below(3) ? 1 + random_below(500) : 1 + random_below(100000);
+	uint32_t slice = random_below(&chance, 3) ? 1 + random_below(&chance, 500)
+						  : 1 + random_below(&chance, 100000);
 	bool is_done = zone_resize_step(model->zone, slice);
 
 	zone_model_follow(model);
@@ -435,12 +421,12 @@ static void do_resize_step(struct zone_model *model)
 
 static void do_plan(struct zone_model *model)
 {
-	unsigned order = 8 + random_below(4);
+	unsigned order = 8 + random_below(&chance, 4);
 	uint32_t expected;
 	struct zone_plan plan;
 	int r;
 
-	if (random_below(20))
+	if (random_below(&chance, 20))
 		return;
 	expected = zone_model_plan(model, order);
 	r = zone_plan_contiguous(model->zone, order, &plan);
@@ -460,10 +446,11 @@ static void do_plan(struct zone_model *model)
 
 static void do_check(struct zone_model *model)
 {
-	uint32_t cursor = random_below(model->capacity + 1), slice = 1 + random_below(1000);
+	uint32_t cursor = random_below(&chance, model->capacity + 1),
+		 slice = 1 + random_below(&chance, 1000);
 	struct zone_fault fault = { .what = "" };
 
-	if (random_below(20))
+	if (random_below(&chance, 20))
 		return;
 	for (unsigned i = 0; i < 10 && cursor < model->capacity; i++)
 		if (zone_check(model->zone, slice, &cursor, &fault))
@@ -472,8 +459,8 @@ static void do_check(struct zone_model *model)
 
 static void do_walk(struct zone_model *model)
 {
-	uint32_t cursor = random_below(model->capacity), start = cursor;
-	int slot = random_below(2) ? -1 : (int)random_slot();
+	uint32_t cursor = random_below(&chance, model->capacity), start = cursor;
+	int slot = random_below(&chance, 2) ? -1 : (int)random_slot();
 	struct zone_block block;
 
 	if (zone_next_block(model->zone, slot, 500, &cursor, &block)) {
@@ -493,7 +480,7 @@ static void do_reopen(struct zone_model *model)
 	uint32_t *words = model->fixture->words;
 	struct zone_fault fault = { .what = "" };
 
-	if (random_below(1 + model->capacity / 1000))
+	if (random_below(&chance, 1 + model->capacity / 1000))
 		return;
 	for (unsigned i = 0; i < 3; i++) {
 		uint32_t pfn = random_block(model);
@@ -510,7 +497,7 @@ static void do_reopen(struct zone_model *model)
 
 static void do_rest(struct zone_model *model)
 {
-	switch (random_below(9)) {
+	switch (random_below(&chance, 9)) {
 	case 0:
 		do_release(model);
 		break;
@@ -541,12 +528,12 @@ static void do_rest(struct zone_model *model)
 static void do_something(struct run *run, unsigned bias)
 {
 	struct zone_model *model = &run->model;
-	unsigned n = random_below(100);
+	unsigned n = random_below(&chance, 100);
 
 	if (n < bias)
-		random_below(20) ? do_alloc(model) : do_bulk_alloc(model);
+		random_below(&chance, 20) ? do_alloc(model) : do_bulk_alloc(model);
 	else if (n < 74)
-		random_below(20) ? do_free(model) : do_bulk_free(model);
+		random_below(&chance, 20) ? do_free(model) : do_bulk_free(model);
 	else if (n < 77)
 		do_free_and_alloc(model);
 	else if (n < 82)
@@ -601,7 +588,7 @@ static void run_shape(const struct shape *shape)
 	for (uint32_t i = 1; i <= NR_OPERATIONS / NR_SHAPES + 1; i++) {
 		/* Fill for a while, empty for a while. */
 		do_something(&run, i / 4000 % 2 ? 27 : 50);
-		if (random_below(every) == 0)
+		if (random_below(&chance, every) == 0)
 			zone_model_compare(&run.model);
 	}
 	zone_model_compare(&run.model);
@@ -611,12 +598,9 @@ static void run_shape(const struct shape *shape)
 
 static void test_zone_agrees_with_model(void **state)
 {
-	const char *seed = getenv("PAGEPOOL_TEST_SEED");
 
 	(void)state;
-	random_state = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
-	print_message("PAGEPOOL_TEST_SEED=%llu\n", (unsigned long long)random_state);
-	random_state = random_state * 2 + 1; /* zero would stay zero */
+	chance = random_from_environment();
 	for (size_t i = 0; i < NR_SHAPES; i++)
 		run_shape(&shapes[i]);
 }

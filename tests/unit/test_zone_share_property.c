@@ -12,14 +12,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "core/zone.h"
+#include "support/random.h"
 #include "support/zone_fixture.h"
 
 #define NR_PAGES 600u
@@ -39,19 +36,11 @@ struct model {
 	unsigned crowd;      /* slots that are used for the time being */
 };
 
-static uint64_t random_state;
-
-static uint32_t random_below(uint32_t n)
-{
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (uint32_t)((random_state * UINT64_C(0x2545f4914f6cdd1d) >> 32) * n >> 32);
-}
+static struct random chance;
 
 static unsigned random_slot(const struct model *model)
 {
-	return 1 + random_below(model->crowd);
+	return 1 + random_below(&chance, model->crowd);
 }
 
 static uint64_t bit(unsigned slot)
@@ -63,19 +52,19 @@ static struct word_owner owner_of(unsigned slot)
 {
 	return (struct word_owner){ .slot = (uint16_t)slot,
 				    .tag = (uint16_t)(slot * 3),
-				    .mobility = (uint8_t)random_below(NR_MOBILITIES) };
+				    .mobility = (uint8_t)random_below(&chance, NR_MOBILITIES) };
 }
 
 /* Some block; shared ones more often than others. PAGE_NONE if there is none. */
 static uint32_t random_block(const struct model *model)
 {
-	uint32_t at = random_below(NR_PAGES), found = PAGE_NONE;
+	uint32_t at = random_below(&chance, NR_PAGES), found = PAGE_NONE;
 
 	for (uint32_t i = 0; i < NR_PAGES; i++, at = (at + 1) % NR_PAGES) {
 		if (!model->holders[at])
 			continue;
 		found = at;
-		if (model->holders[at] & (model->holders[at] - 1) || random_below(8) == 0)
+		if (model->holders[at] & (model->holders[at] - 1) || random_below(&chance, 8) == 0)
 			break;
 	}
 	return found;
@@ -85,7 +74,8 @@ static unsigned random_holder(const struct model *model, uint32_t pfn)
 {
 	uint64_t holders = model->holders[pfn];
 
-	for (uint32_t skip = random_below((uint32_t)__builtin_popcountll(holders)); skip; skip--)
+	for (uint32_t skip = random_below(&chance, (uint32_t)__builtin_popcountll(holders)); skip;
+	     skip--)
 		holders &= holders - 1;
 	return (unsigned)__builtin_ctzll(holders);
 }
@@ -102,7 +92,7 @@ static void model_leave(struct model *model, uint32_t pfn, unsigned slot)
 
 static void do_alloc(struct model *model)
 {
-	unsigned order = random_below(MAX_ORDER + 1), slot = random_slot(model);
+	unsigned order = random_below(&chance, MAX_ORDER + 1), slot = random_slot(model);
 	uint32_t pfn;
 
 	if (zone_alloc(&model->fixture->zone, order, owner_of(slot), &pfn))
@@ -122,7 +112,7 @@ static void do_share(struct model *model)
 
 	if (pfn == PAGE_NONE)
 		return;
-	if (random_below(8))
+	if (random_below(&chance, 8))
 		slot = random_holder(model, pfn);
 	if (!(model->holders[pfn] & bit(slot)))
 		expected = ZONE_E_NOT_HELD;
@@ -147,10 +137,10 @@ static void do_free(struct model *model)
 
 	if (pfn == PAGE_NONE)
 		return;
-	if (random_below(8))
+	if (random_below(&chance, 8))
 		slot = random_holder(model, pfn);
 	order = model->orders[pfn];
-	if (random_below(20) == 0 && order) {
+	if (random_below(&chance, 20) == 0 && order) {
 		order--;
 		expected = ZONE_E_ORDER;
 	} else if (!(model->holders[pfn] & bit(slot))) {
@@ -179,7 +169,7 @@ static void do_free_bulk(struct model *model)
 		uint32_t pfn = first + (i << order);
 		bool is_held = model->holders[pfn] & bit(slot) && model->orders[pfn] == order;
 
-		if (is_held ? random_below(4) == 0 : random_below(200) != 0)
+		if (is_held ? random_below(&chance, 4) == 0 : random_below(&chance, 200) != 0)
 			continue;
 		run.mask |= UINT64_C(1) << i;
 		is_wrong |= !is_held;
@@ -193,7 +183,7 @@ static void do_free_bulk(struct model *model)
 static void do_release(struct model *model)
 {
 	unsigned slot = random_slot(model);
-	uint32_t cursor = 0, max_pages = 1 + random_below(NR_PAGES);
+	uint32_t cursor = 0, max_pages = 1 + random_below(&chance, NR_PAGES);
 
 	while (!zone_release(&model->fixture->zone, slot, max_pages, &cursor))
 		;
@@ -237,7 +227,7 @@ static void compare(const struct model *model)
 
 static void operate(struct model *model)
 {
-	uint32_t dice = random_below(100);
+	uint32_t dice = random_below(&chance, 100);
 
 	if (dice < 25)
 		do_alloc(model);
@@ -251,15 +241,6 @@ static void operate(struct model *model)
 		do_release(model);
 }
 
-static void seed(void)
-{
-	const char *text = getenv("PAGEPOOL_TEST_SEED");
-
-	random_state = text ? strtoull(text, NULL, 0) : (uint64_t)time(NULL);
-	random_state |= 1;
-	printf("PAGEPOOL_TEST_SEED=%llu\n", (unsigned long long)random_state);
-}
-
 static void test_zone_share_does_as_the_model(void **state)
 {
 	const struct zone_config config = { .index = 6,
@@ -270,11 +251,11 @@ static void test_zone_share_does_as_the_model(void **state)
 	struct model model = { .nr_free = NR_PAGES };
 
 	(void)state;
-	seed();
+	chance = random_from_environment();
 	model.fixture = zone_fixture_new(&config);
 	for (uint32_t i = 0; i < NR_OPERATIONS; i++) {
 		if (i % 2048 == 0)
-			model.crowd = 2 + random_below(NR_SLOTS - 2);
+			model.crowd = 2 + random_below(&chance, NR_SLOTS - 2);
 		operate(&model);
 		if (i % COMPARE_EVERY == 0)
 			compare(&model);

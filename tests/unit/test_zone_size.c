@@ -19,25 +19,9 @@
 static const struct word_owner owner = { .slot = SLOT };
 static const struct word_owner other = { .slot = OTHER, .mobility = MOBILITY_MOVABLE };
 
-static struct zone_fixture *fixture_new(uint32_t nr_pages, uint32_t capacity)
-{
-	const struct zone_config config = { .nr_pages = nr_pages,
-					    .capacity_pages = capacity,
-					    .max_order = PAGE_ORDER_MAX,
-					    .nr_slots = 16 };
-
-	return zone_fixture_new(&config);
-}
-
 static int setup(void **state)
 {
-	*state = fixture_new(CAPACITY, CAPACITY);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	zone_fixture_free(*state);
+	*state = zone_fixture_of(CAPACITY, CAPACITY, 0);
 	return 0;
 }
 
@@ -78,7 +62,7 @@ static void test_zone_resize_refuses_impossible_sizes(void **state)
 
 static void test_zone_grows_in_slices(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(1, 5000);
+	struct zone_fixture *fixture = zone_fixture_of(1, 5000, 0);
 	struct zone *zone = &fixture->zone;
 	uint32_t before = 1, nr_steps = 1;
 
@@ -105,7 +89,7 @@ static void test_zone_grows_in_slices(void **state)
 /* What has come into use can be granted before the rest has. */
 static void test_zone_grants_new_memory_slice_by_slice(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(64, CAPACITY);
+	struct zone_fixture *fixture = zone_fixture_of(64, CAPACITY, 0);
 
 	(void)state;
 	assert_int_equal(grant_all(fixture), 64);
@@ -126,7 +110,7 @@ static void test_zone_shrinks_in_slices_of_any_size(void **state)
 	(void)state;
 	for (unsigned i = 0; i < sizeof(slices) / sizeof(slices[0]); i++)
 		for (uint32_t size = 1; size < CAPACITY; size = size * 5 + 3) {
-			struct zone_fixture *fixture = fixture_new(CAPACITY, CAPACITY);
+			struct zone_fixture *fixture = zone_fixture_of(CAPACITY, CAPACITY, 0);
 
 			zone_fixture_resize(fixture, size, slices[i]);
 			assert_int_equal(zone_nr_free(&fixture->zone), size);
@@ -147,7 +131,7 @@ enum way { BY_FREE, BY_BULK, BY_EXACT, BY_RELEASE, NR_WAYS };
 static void free_by(struct zone_fixture *fixture, enum way way, uint32_t pfn, unsigned order)
 {
 	struct zone *zone = &fixture->zone;
-	const struct page_run run = { page_address(0, pfn), 1 };
+	const struct page_run run = { page_address(ZONE_FIXTURE_INDEX, pfn), 1 };
 	uint32_t cursor = 0;
 
 	switch (way) {
@@ -183,7 +167,7 @@ static uint32_t grant_in_the_midst(struct zone_fixture *fixture, unsigned order)
 
 static void drain(unsigned order, uint32_t inside, enum way way, bool is_reopened)
 {
-	struct zone_fixture *fixture = fixture_new(CAPACITY, CAPACITY);
+	struct zone_fixture *fixture = zone_fixture_of(CAPACITY, CAPACITY, 0);
 	struct zone *zone = &fixture->zone;
 	uint32_t pfn = grant_in_the_midst(fixture, order), size = pfn + inside, again;
 
@@ -292,7 +276,7 @@ static void test_zone_grants_nothing_beyond_a_size_to_come(void **state)
 {
 	(void)state;
 	for (unsigned order = 0; order <= 12; order++) {
-		struct zone_fixture *fixture = fixture_new(CAPACITY, CAPACITY);
+		struct zone_fixture *fixture = zone_fixture_of(CAPACITY, CAPACITY, 0);
 		struct zone *zone = &fixture->zone;
 		uint32_t pfn, nr_pages = 0;
 
@@ -325,7 +309,9 @@ static void test_zone_grants_no_bulk_and_no_exact_size_beyond(void **state)
 	assert_int_equal(zone_alloc_exact(zone, 4000, owner, &pfn), ZONE_E_FULL);
 	assert_int_equal(zone_alloc_bulk(zone, 0, CAPACITY, owner, runs, &nr_runs), 2404);
 	for (size_t i = 0; i < nr_runs; i++)
-		assert_true(runs[i].base + 63 - (unsigned)__builtin_clzll(runs[i].mask) < 6500);
+		assert_true(page_address_pfn(runs[i].base) + 63 -
+				    (unsigned)__builtin_clzll(runs[i].mask) <
+			    6500);
 	zone_fixture_assert_sound(fixture);
 }
 
@@ -368,7 +354,7 @@ static void test_zone_is_warm_to_its_end_when_it_has_drained(void **state)
 {
 	(void)state;
 	for (unsigned way = 0; way < NR_WAYS; way++) {
-		struct zone_fixture *fixture = fixture_new(CAPACITY, CAPACITY);
+		struct zone_fixture *fixture = zone_fixture_of(CAPACITY, CAPACITY, 0);
 		struct zone *zone = &fixture->zone;
 		uint32_t across = grant_in_the_midst(fixture, 8), first, second;
 
@@ -410,7 +396,7 @@ static void test_zone_turns_back_amid_a_shrink(void **state)
 
 static void test_zone_turns_back_amid_a_growth(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(1000, CAPACITY);
+	struct zone_fixture *fixture = zone_fixture_of(1000, CAPACITY, 0);
 	struct zone *zone = &fixture->zone;
 
 	(void)state;
@@ -437,7 +423,7 @@ static void test_zone_turns_back_amid_a_growth(void **state)
 static void test_zone_open_ends_a_resize(void **state)
 {
 	for (uint32_t nr_steps = 0; nr_steps < 130; nr_steps += 13) {
-		struct zone_fixture *fixture = fixture_new(CAPACITY, CAPACITY);
+		struct zone_fixture *fixture = zone_fixture_of(CAPACITY, CAPACITY, 0);
 		struct zone *zone = &fixture->zone;
 		uint32_t pfn = grant_in_the_midst(fixture, 6);
 
@@ -460,7 +446,7 @@ static void test_zone_open_ends_a_resize(void **state)
 	(void)state;
 }
 
-#define size_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define size_test(name) cmocka_unit_test_setup_teardown(name, setup, zone_fixture_teardown)
 
 int main(void)
 {

@@ -12,48 +12,12 @@
 #include "core/zone.h"
 #include "support/zone_fixture.h"
 
-#define INDEX_IN_POOL 5u
-#define NR_PAGES 4096u
+#define NR_PAGES ZONE_FIXTURE_PAGES
 #define SLOT 7u
 #define OTHER 8u
 
 static const struct word_owner owner = { .slot = SLOT, .tag = 0x2bc };
 static const struct word_owner other = { .slot = OTHER, .tag = 1 };
-
-static struct zone_fixture *fixture_new(uint32_t nr_pages, unsigned max_order)
-{
-	const struct zone_config config = {
-		.index = INDEX_IN_POOL, .nr_pages = nr_pages, .max_order = max_order, .nr_slots = 16
-	};
-
-	return zone_fixture_new(&config);
-}
-
-static int setup(void **state)
-{
-	*state = fixture_new(NR_PAGES, 18);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	zone_fixture_free(*state);
-	return 0;
-}
-
-static void assert_all_free(struct zone_fixture *fixture)
-{
-	struct zone *zone = &fixture->zone;
-	struct zone_counts counts;
-	uint32_t cursor = 0;
-
-	zone_fixture_assert_sound(fixture);
-	assert_int_equal(zone_nr_free(zone), zone_nr_pages(zone));
-	assert_true(zone_count_free(zone, UINT32_MAX, &cursor, &counts));
-	assert_int_equal(counts.free_blocks[zone_max_order(zone)],
-			 zone_nr_pages(zone) >> zone_max_order(zone));
-	assert_int_equal(zone_largest_free(zone), zone_max_order(zone));
-}
 
 static void test_zone_releases_exactly_what_a_slot_holds(void **state)
 {
@@ -78,7 +42,7 @@ static void test_zone_releases_exactly_what_a_slot_holds(void **state)
 	zone_fixture_assert_sound(fixture);
 	cursor = 0;
 	assert_true(zone_release(zone, OTHER, NR_PAGES, &cursor));
-	assert_all_free(fixture);
+	zone_fixture_assert_all_free(fixture);
 	assert_int_equal(zone_counters(zone)->frees, zone_counters(zone)->allocs);
 	assert_int_equal(zone_counters(zone)->released, zone_counters(zone)->allocs);
 }
@@ -98,7 +62,7 @@ static void test_zone_release_of_nothing_ends_at_once(void **state)
 static void test_zone_release_skips_foreign_regions(void **state)
 {
 	const uint32_t region = UINT32_C(1) << 18;
-	struct zone_fixture *fixture = fixture_new(3 * region, 18);
+	struct zone_fixture *fixture = zone_fixture_of(3 * region, 0, 0);
 	uint32_t pfn, cursor = 0;
 
 	(void)state;
@@ -145,15 +109,16 @@ static void test_zone_walks_blocks_in_order(void **state)
 	assert_false(zone_next_block(zone, OTHER, NR_PAGES, &cursor, &block));
 }
 
+#define zone_test(name)                                                                            \
+	cmocka_unit_test_setup_teardown(name, zone_fixture_setup, zone_fixture_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(test_zone_releases_exactly_what_a_slot_holds, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(test_zone_release_of_nothing_ends_at_once, setup,
-						teardown),
+		zone_test(test_zone_releases_exactly_what_a_slot_holds),
+		zone_test(test_zone_release_of_nothing_ends_at_once),
 		cmocka_unit_test(test_zone_release_skips_foreign_regions),
-		cmocka_unit_test_setup_teardown(test_zone_walks_blocks_in_order, setup, teardown),
+		zone_test(test_zone_walks_blocks_in_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,25 +21,9 @@ static const struct word_owner movable = { .slot = SLOT, .mobility = MOBILITY_MO
 static const struct word_owner reclaimable = { .slot = SLOT, .mobility = MOBILITY_RECLAIMABLE };
 static const struct zone_watermarks watermarks = { .min = 100, .low = 200, .high = 600 };
 
-static struct zone_fixture *fixture_new(uint32_t nr_pages, uint32_t contiguous)
-{
-	const struct zone_config config = { .nr_pages = nr_pages,
-					    .contiguous_pages = contiguous,
-					    .max_order = PAGE_ORDER_MAX,
-					    .nr_slots = 16 };
-
-	return zone_fixture_new(&config);
-}
-
 static int setup(void **state)
 {
-	*state = fixture_new(NR_PAGES, 0);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	zone_fixture_free(*state);
+	*state = zone_fixture_of(NR_PAGES, 0, 0);
 	return 0;
 }
 
@@ -79,7 +63,7 @@ static void test_zone_room_ends_at_each_mark(void **state)
 
 static void test_zone_room_for_the_unmovable_is_without_the_area(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(NR_PAGES, 2048);
+	struct zone_fixture *fixture = zone_fixture_of(NR_PAGES, 0, 2048);
 	struct zone *zone = &fixture->zone;
 
 	(void)state;
@@ -212,7 +196,7 @@ static void test_zone_room_shrinks_with_the_boost(void **state)
 /* A zone of less than four pageblocks would be all boost. */
 static void test_zone_of_few_pageblocks_has_no_boost(void **state)
 {
-	struct zone_fixture *fixture = fixture_new(PAGEBLOCK, 0);
+	struct zone_fixture *fixture = zone_fixture_of(PAGEBLOCK, 0, 0);
 
 	(void)state;
 	zone_set_watermarks(&fixture->zone, &watermarks);
@@ -225,7 +209,7 @@ static void test_zone_of_few_pageblocks_has_no_boost(void **state)
 	zone_fixture_free(fixture);
 }
 
-#define watermarks_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define watermarks_test(name) cmocka_unit_test_setup_teardown(name, setup, zone_fixture_teardown)
 
 int main(void)
 {
