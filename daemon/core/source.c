@@ -70,7 +70,7 @@ struct request {
 
 struct taken {
 	uint32_t pfn;    /* or the leaf's first */
-	uint64_t starts; /* of the blocks in the leaf */
+	uint64_t starts; /* of the blocks in the leaf; 0 for adjacent pages */
 };
 
 static bool take_from(struct index *index, const struct request *request, unsigned group,
@@ -81,6 +81,7 @@ static bool take_from(struct index *index, const struct request *request, unsign
 			index_take_leaf(index, request->order, (enum mobility)group, &ret->pfn);
 		return ret->starts != 0;
 	}
+	ret->starts = 0;
 	ret->pfn = index_take_exact(index, request->nr_pages, (enum mobility)group);
 	return ret->pfn != PAGE_NONE;
 }
@@ -136,7 +137,7 @@ static void put_back(struct zone *zone, const struct request *request, const str
 {
 	uint32_t pfn = taken->pfn;
 
-	for (uint64_t starts = taken->starts; !request->nr_pages && starts; starts &= starts - 1)
+	for (uint64_t starts = taken->starts; starts; starts &= starts - 1)
 		index_give(&zone->index, pfn + (uint32_t)__builtin_ctzll(starts), request->order);
 	for (uint32_t left = request->nr_pages; left;) {
 		unsigned part = page_order_within(left);

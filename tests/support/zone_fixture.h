@@ -37,6 +37,12 @@ int zone_fixture_teardown(void **state);
 uint8_t *zone_fixture_save(const struct zone_fixture *fixture);
 void zone_fixture_assert_saved(const struct zone_fixture *fixture, uint8_t *saved);
 
+/* What stands before the words, to look at and to damage. */
+static inline struct ledger_header *zone_fixture_header(const struct zone_fixture *fixture)
+{
+	return (struct ledger_header *)fixture->ledger;
+}
+
 /* Forgets the zone but for its ledger, and opens that again: what zone_open() says. */
 int zone_fixture_open(struct zone_fixture *fixture, struct zone_fault *ret);
 

@@ -36,11 +36,6 @@ static int setup_contiguous(void **state)
 	return 0;
 }
 
-static struct ledger_header *header_of(struct zone_fixture *fixture)
-{
-	return (struct ledger_header *)fixture->ledger;
-}
-
 static void assert_damaged(struct zone_fixture *fixture, uint32_t pfn, const char *what)
 {
 	uint8_t *saved = zone_fixture_save(fixture);
@@ -55,10 +50,10 @@ static void assert_damaged(struct zone_fixture *fixture, uint32_t pfn, const cha
 /* Damages a field for as long as it takes to look. */
 #define assert_header_damaged(fixture, field, value, reason)                                       \
 	do {                                                                                       \
-		const struct ledger_header saved = *header_of(fixture);                            \
-		header_of(fixture)->field = (value);                                               \
+		const struct ledger_header saved = *zone_fixture_header(fixture);                  \
+		zone_fixture_header(fixture)->field = (value);                                     \
 		assert_damaged(fixture, 0, reason);                                                \
-		*header_of(fixture) = saved;                                                       \
+		*zone_fixture_header(fixture) = saved;                                             \
 	} while (0)
 
 static void test_zone_open_doubts_headers(void **state)

@@ -37,11 +37,6 @@ static int setup_contiguous(void **state)
 	return 0;
 }
 
-static struct ledger_header *header_of(struct zone_fixture *fixture)
-{
-	return (struct ledger_header *)fixture->ledger;
-}
-
 static void test_zone_open_finds_a_fresh_zone_free(void **state)
 {
 	struct zone_fixture *fixture = *state;
@@ -60,10 +55,10 @@ static void test_zone_open_formats_again_what_was_cut_short(void **state)
 {
 	struct zone_fixture *fixture = *state;
 
-	header_of(fixture)->magic = 0;
-	header_of(fixture)->nr_pages = 1;
+	zone_fixture_header(fixture)->magic = 0;
+	zone_fixture_header(fixture)->nr_pages = 1;
 	assert_int_equal(zone_fixture_open(fixture, NULL), 0);
-	assert_int_equal(header_of(fixture)->magic, LEDGER_MAGIC);
+	assert_int_equal(zone_fixture_header(fixture)->magic, LEDGER_MAGIC);
 	assert_int_equal(zone_nr_free(&fixture->zone), NR_PAGES);
 	zone_fixture_assert_sound(fixture);
 }
@@ -196,7 +191,7 @@ static void test_zone_open_keeps_size_and_what_drains(void **state)
 		far = zone_fixture_grant(fixture, 5, owner);
 	while (far < 5000);
 	zone_fixture_resize(fixture, 4000, 100);
-	assert_int_equal(header_of(fixture)->nr_pages, 4000);
+	assert_int_equal(zone_fixture_header(fixture)->nr_pages, 4000);
 	fixture->config.nr_pages = NR_PAGES; /* is not asked */
 	zone_fixture_reopen(fixture);
 	assert_int_equal(zone_nr_pages(&fixture->zone), 4000);
