@@ -80,6 +80,7 @@ static int make_pool(struct subject *subject)
 	struct subject_pool *pool = subject->pool;
 	struct zone *zone = &subject->u.zone;
 	struct zone_watermarks watermarks = { .min = subject->nr_pages / WATERMARK_PART };
+	const uint64_t whole_bytes = (uint64_t)subject->nr_pages << PAGE_SHIFT;
 	const uint8_t distance = 10;
 	int error = pool_init(&pool->pool, &zone, 1, &distance);
 
@@ -90,7 +91,7 @@ static int make_pool(struct subject *subject)
 	zone_set_watermarks(zone, &watermarks);
 	quota_init(pool->quota, WORD_NR_SLOTS, pool->quota + 1);
 	for (unsigned i = 0; i < NR_LIMITS; i++)
-		quota_set(pool->quota, i, 0, 0, subject->nr_pages, subject->nr_pages);
+		quota_set(pool->quota, i, 0, 0, whole_bytes, whole_bytes);
 	quota_join(pool->quota, subject->owner.slot, (1u << NR_LIMITS) - 1, 0);
 	pool->pool.quota = pool->quota;
 	pool->request = (struct pool_request){ .allowed = UINT64_MAX,

@@ -16,6 +16,7 @@
 #include "core/pool.h"
 #include "core/quota.h"
 #include "core/zone.h"
+#include "core/zone_warm.h"
 
 /* Is zone `a` to be asked before zone `b` by those who prefer zone `from`? */
 static bool is_before(const struct pool *pool, const uint8_t *distances, unsigned from, unsigned a,
@@ -69,38 +70,25 @@ static struct zone *find_zone(const struct pool *pool, uint64_t address)
 	return zone < pool->nr_zones ? pool->zones[zone] : NULL;
 }
 
-static void uncharge(struct pool *pool, unsigned slot, uint64_t nr_pages)
+static inline void uncharge(struct pool *pool, unsigned slot, uint64_t nr_pages)
 {
 	if (pool->quota)
-		quota_uncharge(pool->quota, slot, nr_pages);
+		quota_uncharge(pool->quota, slot, nr_pages << PAGE_SHIFT);
 }
 
-/* A block alone needs no two rounds. */
-static int free_one(struct pool *pool, unsigned order, unsigned slot, const struct page_run *run)
-{
-	struct zone *zone = find_zone(pool, run->base);
-	uint64_t pfn = page_address_pfn(run->base);
-	int r = ZONE_E_RANGE;
-
-	pfn += (uint64_t)__builtin_ctzll(run->mask) << order % 32; /* no such order is refused */
-	if (zone && pfn < zone_capacity(zone)) /* what is draining lies beyond the size */
-		r = zone_free(zone, (uint32_t)pfn, order, slot);
-	if (r == 0)
-		uncharge(pool, slot, UINT64_C(1) << order);
-	return r;
-}
-
-int pool_free_bulk(struct pool *pool, unsigned order, unsigned slot, const struct page_run *runs,
-		   size_t nr_runs)
+static __attribute__((noinline)) int free_many(struct pool *pool, unsigned order, unsigned slot,
+					       const struct page_run *runs, size_t nr_runs)
 {
 	uint64_t nr_blocks = 0;
 
-	if (nr_runs == 1 && runs[0].mask && !(runs[0].mask & (runs[0].mask - 1)))
-		return free_one(pool, order, slot, &runs[0]);
 	for (size_t i = 0; i < nr_runs; i++) {
 		struct zone *zone = find_zone(pool, runs[i].base);
-		int r = zone ? zone_leave(zone, order, slot, &runs[i]) : ZONE_E_RANGE;
+		int r = ZONE_E_RANGE;
 
+		if (zone && i + ZONE_RUNS_AHEAD < nr_runs)
+			zone_expect(zone, &runs[i + ZONE_RUNS_AHEAD]); /* likely of this zone too */
+		if (zone)
+			r = zone_leave(zone, order, slot, &runs[i]);
 		if (r) {
 			while (i-- > 0)
 				zone_leave_cancel(find_zone(pool, runs[i].base), order, &runs[i]);
@@ -113,6 +101,35 @@ int pool_free_bulk(struct pool *pool, unsigned order, unsigned slot, const struc
 	}
 	uncharge(pool, slot, nr_blocks << order);
 	return 0;
+}
+
+static int free_cold(struct zone *zone, uint64_t pfn, unsigned order, unsigned slot)
+{
+	if (pfn >= zone_capacity(zone)) /* what is draining lies beyond the size */
+		return ZONE_E_RANGE;
+	return zone_free(zone, (uint32_t)pfn, order, slot);
+}
+
+/* A block alone needs no two rounds, and mostly not even a call. */
+int pool_free_bulk(struct pool *pool, unsigned order, unsigned slot, const struct page_run *runs,
+		   size_t nr_runs)
+{
+	struct zone *zone;
+	uint64_t pfn;
+	int r = 0;
+
+	if (nr_runs != 1 || !runs->mask || runs->mask & (runs->mask - 1))
+		return free_many(pool, order, slot, runs, nr_runs);
+	zone = find_zone(pool, runs->base);
+	pfn = page_address_pfn(runs->base);
+	pfn += (uint64_t)__builtin_ctzll(runs->mask) << order % 32; /* no such order is refused */
+	if (!zone)
+		return ZONE_E_RANGE;
+	if (pfn > UINT32_MAX || !zone_free_warm(zone, (uint32_t)pfn, order, slot))
+		r = free_cold(zone, pfn, order, slot);
+	if (r == 0)
+		uncharge(pool, slot, UINT64_C(1) << order);
+	return r;
 }
 
 int pool_free_exact(struct pool *pool, uint64_t address, uint32_t nr_pages, unsigned slot)
@@ -151,7 +168,7 @@ uint64_t pool_held_pages(const struct pool *pool, unsigned slot)
 static int validate_charges(const struct pool *pool, unsigned *ret_zone, struct zone_fault *ret)
 {
 	for (unsigned slot = 0; slot < pool->quota->nr_slots; slot++) {
-		if (pool->quota->slots[slot].nr_pages == pool_held_pages(pool, slot))
+		if (pool->quota->slots[slot].nr_bytes == pool_held_pages(pool, slot) << PAGE_SHIFT)
 			continue;
 		*ret_zone = 0;
 		*ret = (struct zone_fault){ .what = "a slot is not charged what it holds" };

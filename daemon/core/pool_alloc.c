@@ -30,6 +30,7 @@
 #include "core/pool.h"
 #include "core/quota.h"
 #include "core/zone.h"
+#include "core/zone_warm.h"
 
 /* A request on its way. A block is 2^order pages, or all pages of an exact request. */
 struct walk {
@@ -213,29 +214,28 @@ static void gather_runs(struct page_run *runs, size_t nr_runs)
 static size_t charge(const struct walk *walk, size_t count, uint64_t *ret_limits)
 {
 	struct quota *quota = walk->pool->quota;
-	unsigned slot = walk->request->owner.slot;
-	uint64_t wanted = (uint64_t)count * walk->nr_pages, nr_free = 0, room;
+	const unsigned slot = walk->request->owner.slot;
+	const uint64_t block_bytes = (uint64_t)walk->nr_pages << PAGE_SHIFT;
+	uint64_t free_bytes = 0, room;
 
 	if (!quota)
 		return count;
 	for (uint64_t zones = walk->pool->in_use; zones; zones &= zones - 1)
-		nr_free += zone_nr_free(walk->pool->zones[__builtin_ctzll(zones)]);
-	room = quota_room(quota, slot, nr_free);
-	if (wanted > room) {
-		count = room / walk->nr_pages;
+		free_bytes += zone_nr_free(walk->pool->zones[__builtin_ctzll(zones)]) * PAGE_BYTES;
+	room = quota_room(quota, slot, free_bytes) / block_bytes;
+	if (count > room) {
 		/* Blamed for the first block that they don't allow, not for all of them. */
-		*ret_limits =
-			quota_refuse(quota, slot, (uint64_t)(count + 1) * walk->nr_pages, nr_free);
+		*ret_limits = quota_refuse(quota, slot, (room + 1) * block_bytes, free_bytes);
+		count = room;
 	}
-	quota_charge(quota, slot, (uint64_t)count * walk->nr_pages);
+	quota_charge(quota, slot, count * block_bytes);
 	return count;
 }
 
-static void uncharge(const struct walk *walk, size_t count)
+static void uncharge(struct pool *pool, const struct pool_request *request, uint64_t nr_pages)
 {
-	if (walk->pool->quota)
-		quota_uncharge(walk->pool->quota, walk->request->owner.slot,
-			       (uint64_t)count * walk->nr_pages);
+	if (pool->quota)
+		quota_uncharge(pool->quota, request->owner.slot, nr_pages << PAGE_SHIFT);
 }
 
 /* Pages that must come back to a zone before it has so many to grant and is still at high. */
@@ -291,72 +291,70 @@ static struct pool_demand serve(struct walk *walk, size_t count)
 	else if (walk->allowed)
 		walk_zones(walk, walk->intended, charged);
 
-	uncharge(walk, charged - walk->granted);
+	uncharge(walk->pool, request, (uint64_t)(charged - walk->granted) * walk->nr_pages);
 	if (walk->granted < count)
 		walk->pool->policies[request->policy].failed++;
 	/* Limits are to blame only if the zones gave all that they allow. */
 	return demand_of(walk, count - walk->granted, walk->granted == charged ? limits : 0);
 }
 
-/* One block, as a run of its own. */
-static size_t take_one(struct zone *from, const struct pool_request *request, unsigned order,
-		       struct page_run *ret)
-{
-	uint64_t address;
-	uint32_t pfn;
-
-	if (zone_alloc(from, order, request->owner, &pfn))
-		return 0;
-	address = page_address(request->preferred, pfn);
-	ret->base = address & ~((UINT64_C(64) << order) - 1);
-	ret->mask = UINT64_C(1) << ((address - ret->base) >> order);
-	return 1;
-}
-
 /*
  * The usual case needs no walk: the preferred zone has enough above low, and the limits allow all.
- * What a zone has free is no more than what its pool has, so to ask the limits with that is to be
- * on the safe side. False when it is another case; then nothing has changed.
+ * What a zone has room for is less than what its pool has free, so to ask the limits with that is
+ * to be on the safe side. False when it is another case; then nothing has changed.
  */
-static inline bool serve_near(struct pool *pool, const struct pool_request *request, unsigned order,
-			      size_t count, struct page_run *runs, size_t *nr_runs,
-			      size_t *ret_granted)
+static inline bool charge_near(struct pool *pool, const struct pool_request *request,
+			       unsigned order, size_t count)
 {
-	const unsigned zone = request->preferred;
 	const uint64_t nr_pages = (uint64_t)count << order;
-	struct pool_zone_counters *counters = &pool->counters[zone];
-	struct zone *from = pool->zones[zone];
-	size_t granted;
+	uint64_t room;
 
+	assert(order <= PAGE_ORDER_MAX);
 	if (request->policy == POOL_INTERLEAVE ||
-	    !(request->allowed & pool->in_use & zone_bit(zone)) ||
-	    zone_room(from, ZONE_MARK_LOW, UINT32_C(1) << order,
-		      (enum mobility)request->owner.mobility) < nr_pages)
+	    !(request->allowed & pool->in_use & zone_bit(request->preferred)))
 		return false;
-	if (pool->quota &&
-	    !quota_try_charge(pool->quota, request->owner.slot, nr_pages, zone_nr_free(from)))
+	room = zone_room(pool->zones[request->preferred], ZONE_MARK_LOW, UINT32_C(1) << order,
+			 (enum mobility)request->owner.mobility);
+	if (nr_pages > room)
 		return false;
-	if (count == 1)
-		*nr_runs += granted = take_one(from, request, order, &runs[*nr_runs]);
-	else
-		granted = zone_alloc_bulk(from, order, count, request->owner, runs, nr_runs);
-	if (pool->quota && granted < count)
-		quota_uncharge(pool->quota, request->owner.slot,
-			       (uint64_t)(count - granted) << order);
-	counters->hit += granted;
-	*(zone == request->local ? &counters->local : &counters->other) += granted;
-	pool->policies[request->policy].granted += granted;
-	*ret_granted = granted;
-	return true;
+	return !pool->quota || quota_try_charge(pool->quota, request->owner.slot,
+						nr_pages << PAGE_SHIFT, room << PAGE_SHIFT);
 }
 
-/* What is left of a batch of which the preferred zone, if it was asked, granted so many. */
-static __attribute__((noinline)) size_t serve_rest(struct pool *pool,
-						   const struct pool_request *request,
-						   unsigned order, size_t count, bool was_asked,
-						   size_t granted, struct page_run *runs,
-						   size_t *nr_runs, struct pool_demand *ret)
+/* Takes what was charged; if that is not there, all that the zone has of the order. */
+static inline size_t take_near(struct pool *pool, const struct pool_request *request,
+			       unsigned order, size_t count, struct page_run *runs, size_t *nr_runs)
 {
+	const unsigned zone = request->preferred;
+	struct pool_zone_counters *counters = &pool->counters[zone];
+	size_t granted = 1;
+	uint32_t pfn;
+
+	if (count != 1)
+		granted = zone_alloc_bulk(pool->zones[zone], order, count, request->owner, runs,
+					  nr_runs);
+	else if (zone_alloc_warm(pool->zones[zone], order, request->owner, &pfn) ||
+		 zone_alloc(pool->zones[zone], order, request->owner, &pfn) == 0)
+		runs[(*nr_runs)++] = (struct page_run){ page_address(zone, pfn), 1 };
+	else
+		granted = 0;
+	if (granted < count)
+		uncharge(pool, request, (uint64_t)(count - granted) << order);
+	counters->hit += granted;
+	if (zone == request->local)
+		counters->local += granted;
+	else
+		counters->other += granted;
+	pool->policies[request->policy].granted += granted;
+	return granted;
+}
+
+/* Serves what the preferred zone could not, if it was asked. */
+static __attribute__((noinline)) size_t
+serve_rest(struct pool *pool, const struct pool_request *request, unsigned order, size_t count,
+	   bool was_asked, struct page_run *runs, size_t *nr_runs, struct pool_demand *ret)
+{
+	const size_t first_run = *nr_runs;
 	struct walk walk = {
 		.pool = pool,
 		.request = request,
@@ -364,34 +362,30 @@ static __attribute__((noinline)) size_t serve_rest(struct pool *pool,
 		.nr_pages = UINT32_C(1) << order,
 		.runs = runs,
 		.nr_runs = nr_runs,
-		.served = granted ? zone_bit(request->preferred) : 0,
 		.fragmented = was_asked ? zone_bit(request->preferred) : 0,
 	};
 
-	*ret = serve(&walk, count - granted);
+	*ret = serve(&walk, count);
 	if (walk.served & (walk.served - 1)) /* more than one */
-		gather_runs(runs, *nr_runs);
-	return granted + walk.granted;
+		gather_runs(runs + first_run, *nr_runs - first_run);
+	return walk.granted;
 }
 
 size_t pool_alloc_bulk(struct pool *pool, const struct pool_request *request, unsigned order,
 		       size_t count, struct page_run *runs, size_t *nr_runs,
 		       struct pool_demand *ret)
 {
-	size_t granted = 0, first_run = *nr_runs, nr_new;
-	bool was_asked;
+	const bool is_near = charge_near(pool, request, order, count);
+	size_t granted = 0;
 
-	assert(order <= PAGE_ORDER_MAX);
-	was_asked = serve_near(pool, request, order, count, runs, nr_runs, &granted);
-	if (was_asked && granted == count) {
+	if (is_near)
+		granted = take_near(pool, request, order, count, runs, nr_runs);
+	if (is_near && granted == count) {
 		*ret = (struct pool_demand){ .zone = request->preferred };
 		return count;
 	}
-	nr_new = *nr_runs - first_run;
-	granted = serve_rest(pool, request, order, count, was_asked, granted, runs + first_run,
-			     &nr_new, ret);
-	*nr_runs = first_run + nr_new;
-	return granted;
+	return granted +
+	       serve_rest(pool, request, order, count - granted, is_near, runs, nr_runs, ret);
 }
 
 int pool_alloc_exact(struct pool *pool, const struct pool_request *request, uint32_t nr_pages,

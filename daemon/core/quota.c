@@ -4,17 +4,19 @@
  * Quota: limits on what client slots hold of a pool.
  *
  * A limit is four marks and a count. A slot falls under a set of limits, kept as a mask, and what
- * it holds counts in full against each of them: a user's limit and its group's both see the page.
+ * it holds counts in full against each of them: a user's limit and its group's both see the byte.
  * So no tree of limits is needed, and none can be inconsistent.
  *
  *   max   used never grows beyond it
  *   min   as long as used is below it, the difference is kept free of everybody else
  *
  * What a slot takes within a min of its own comes out of that reserve; hence the room of a slot is
- * the free pages less the reserves of the limits that it is not under.
+ * the free bytes less the reserves of the limits that it is not under. To add these up is to look
+ * at all limits, and most requests find room beside all minima, used or not, which is a sum that
+ * changes with the limits alone. So only when memory or a max gets short anybody adds up.
  *
- * Invariants, proved by quota_validate(): a limit's used is the sum over the slots under it; the
- * reserve is the sum of max(0, min - used); a mask names limits that are set.
+ * Invariants, proved by quota_validate(): a limit's used is the sum over the slots under it; a mask
+ * names limits that are set.
  *
  * The counts are derived: what a slot holds is in the ledgers. After a recovery, or when the limits
  * change, quota_join() with what the zones count makes them exact again; there is no running sum
@@ -48,16 +50,6 @@ static uint64_t quota_left(const struct quota_limit *limit)
 	return limit->max > limit->used ? limit->max - limit->used : 0;
 }
 
-/* The one place where a count changes, so that the reserve follows. */
-static void quota_set_used(struct quota *quota, struct quota_limit *limit, uint64_t used)
-{
-	if (limit->min)
-		quota->reserved -= quota_unused_min(limit);
-	limit->used = used;
-	if (limit->min)
-		quota->reserved += quota_unused_min(limit);
-}
-
 size_t quota_bytes(unsigned nr_slots)
 {
 	return nr_slots * sizeof(struct quota_slot);
@@ -80,12 +72,11 @@ void quota_set(struct quota *quota, unsigned i, uint64_t min, uint64_t low, uint
 	if (!(quota->in_use >> i & 1))
 		*limit = (struct quota_limit){ 0 };
 	quota->in_use |= UINT64_C(1) << i;
-	quota->reserved -= quota_unused_min(limit);
+	quota->minima += min - limit->min;
 	limit->min = min;
 	limit->low = low;
 	limit->high = high;
 	limit->max = max;
-	quota->reserved += quota_unused_min(limit);
 }
 
 void quota_clear(struct quota *quota, unsigned i)
@@ -93,90 +84,47 @@ void quota_clear(struct quota *quota, unsigned i)
 	assert(i < QUOTA_LIMITS_MAX);
 	if (!(quota->in_use >> i & 1))
 		return;
-	quota->reserved -= quota_unused_min(&quota->limits[i]);
+	quota->minima -= quota->limits[i].min;
 	quota->limits[i] = (struct quota_limit){ 0 };
 	quota->in_use &= ~(UINT64_C(1) << i);
 	for (unsigned slot = 0; slot < quota->nr_slots; slot++)
 		quota->slots[slot].mask &= ~(UINT64_C(1) << i);
 }
 
-void quota_charge(struct quota *quota, unsigned slot, uint64_t nr_pages)
-{
-	uint64_t mask = quota->slots[slot].mask;
-
-	quota->slots[slot].nr_pages += nr_pages;
-	while (mask) {
-		struct quota_limit *limit = &quota->limits[quota_pop(&mask)];
-
-		quota_set_used(quota, limit, limit->used + nr_pages);
-	}
-}
-
-bool quota_try_charge(struct quota *quota, unsigned slot, uint64_t nr_pages, uint64_t free_pages)
-{
-	uint64_t mask = quota->slots[slot].mask, others = quota->reserved;
-
-	for (uint64_t rest = mask; rest;) {
-		const struct quota_limit *limit = &quota->limits[quota_pop(&rest)];
-
-		if (limit->used > limit->max || limit->max - limit->used < nr_pages)
-			return false;
-		if (limit->min)
-			others -= quota_unused_min(limit);
-	}
-	if (free_pages < others || free_pages - others < nr_pages)
-		return false;
-	quota_charge(quota, slot, nr_pages);
-	return true;
-}
-
-void quota_uncharge(struct quota *quota, unsigned slot, uint64_t nr_pages)
-{
-	uint64_t mask = quota->slots[slot].mask;
-
-	assert(quota->slots[slot].nr_pages >= nr_pages);
-	quota->slots[slot].nr_pages -= nr_pages;
-	while (mask) {
-		struct quota_limit *limit = &quota->limits[quota_pop(&mask)];
-
-		quota_set_used(quota, limit, limit->used - nr_pages);
-	}
-}
-
-void quota_join(struct quota *quota, unsigned slot, uint64_t mask, uint64_t held_pages)
+void quota_join(struct quota *quota, unsigned slot, uint64_t mask, uint64_t held_bytes)
 {
 	assert(slot < quota->nr_slots && !(mask & ~quota->in_use));
 	quota_leave(quota, slot);
 	quota->slots[slot].mask = mask;
 	while (mask)
 		quota->limits[quota_pop(&mask)].nr_slots++;
-	quota_charge(quota, slot, held_pages);
+	quota_charge(quota, slot, held_bytes);
 }
 
 void quota_leave(struct quota *quota, unsigned slot)
 {
 	uint64_t mask = quota->slots[slot].mask;
 
-	quota_uncharge(quota, slot, quota->slots[slot].nr_pages);
+	quota_uncharge(quota, slot, quota->slots[slot].nr_bytes);
 	quota->slots[slot].mask = 0;
 	while (mask)
 		quota->limits[quota_pop(&mask)].nr_slots--;
 }
 
-/* What is free and no reserve of others. */
-static uint64_t quota_unreserved(const struct quota *quota, uint64_t mask, uint64_t free_pages)
+/* What is free and reserved for nobody but those under the limits of the mask. */
+static uint64_t quota_unreserved(const struct quota *quota, uint64_t mask, uint64_t free_bytes)
 {
-	uint64_t others = quota->reserved;
+	uint64_t others = quota->in_use & ~mask, reserved = 0;
 
-	while (mask)
-		others -= quota_unused_min(&quota->limits[quota_pop(&mask)]);
-	return free_pages > others ? free_pages - others : 0;
+	while (others)
+		reserved += quota_unused_min(&quota->limits[quota_pop(&others)]);
+	return free_bytes > reserved ? free_bytes - reserved : 0;
 }
 
-uint64_t quota_room(const struct quota *quota, unsigned slot, uint64_t free_pages)
+uint64_t quota_room(const struct quota *quota, unsigned slot, uint64_t free_bytes)
 {
 	uint64_t mask = quota->slots[slot].mask;
-	uint64_t room = quota_unreserved(quota, mask, free_pages);
+	uint64_t room = quota_unreserved(quota, mask, free_bytes);
 
 	while (mask) {
 		uint64_t left = quota_left(&quota->limits[quota_pop(&mask)]);
@@ -187,15 +135,24 @@ uint64_t quota_room(const struct quota *quota, unsigned slot, uint64_t free_page
 	return room;
 }
 
+bool quota_reconsider(struct quota *quota, unsigned slot, uint64_t nr_bytes, uint64_t free_bytes)
+{
+	quota_uncharge(quota, slot, nr_bytes);
+	if (quota_room(quota, slot, free_bytes) < nr_bytes)
+		return false;
+	quota_charge(quota, slot, nr_bytes);
+	return true;
+}
+
 /* The limits of the set that have less than so much left. */
-static uint64_t quota_too_full(const struct quota *quota, uint64_t mask, uint64_t nr_pages)
+static uint64_t quota_too_full(const struct quota *quota, uint64_t mask, uint64_t nr_bytes)
 {
 	uint64_t full = 0;
 
 	while (mask) {
 		unsigned i = quota_pop(&mask);
 
-		if (quota_left(&quota->limits[i]) < nr_pages)
+		if (quota_left(&quota->limits[i]) < nr_bytes)
 			full |= UINT64_C(1) << i;
 	}
 	return full;
@@ -215,13 +172,13 @@ static uint64_t quota_reserving(const struct quota *quota, uint64_t mask)
 	return reserving;
 }
 
-uint64_t quota_refuse(struct quota *quota, unsigned slot, uint64_t nr_pages, uint64_t free_pages)
+uint64_t quota_refuse(struct quota *quota, unsigned slot, uint64_t nr_bytes, uint64_t free_bytes)
 {
 	uint64_t mask = quota->slots[slot].mask;
-	uint64_t blamed = quota_too_full(quota, mask, nr_pages);
+	uint64_t blamed = quota_too_full(quota, mask, nr_bytes);
 
-	if (!blamed && nr_pages <= free_pages &&
-	    quota_unreserved(quota, mask, free_pages) < nr_pages)
+	if (!blamed && nr_bytes <= free_bytes &&
+	    quota_unreserved(quota, mask, free_bytes) < nr_bytes)
 		blamed = quota_reserving(quota, quota->in_use & ~mask);
 	for (uint64_t left = blamed; left;)
 		quota->limits[quota_pop(&left)].nr_refused++;
@@ -252,7 +209,7 @@ static const char *quota_check_limit(const struct quota *quota, unsigned i)
 	for (unsigned slot = 0; slot < quota->nr_slots; slot++) {
 		if (!(quota->slots[slot].mask >> i & 1))
 			continue;
-		used += quota->slots[slot].nr_pages;
+		used += quota->slots[slot].nr_bytes;
 		nr_slots++;
 	}
 	if (!(quota->in_use >> i & 1))
@@ -267,21 +224,21 @@ static const char *quota_check_limit(const struct quota *quota, unsigned i)
 
 int quota_validate(const struct quota *quota, int *ret_limit, const char **ret_what)
 {
-	uint64_t reserved = 0;
+	uint64_t minima = 0;
 
 	for (unsigned i = 0; i < QUOTA_LIMITS_MAX; i++) {
 		const char *what = quota_check_limit(quota, i);
 
-		reserved += quota_unused_min(&quota->limits[i]);
+		minima += quota->limits[i].min;
 		if (!what)
 			continue;
 		*ret_limit = (int)i;
 		*ret_what = what;
 		return -EUCLEAN;
 	}
-	if (reserved == quota->reserved)
+	if (minima == quota->minima)
 		return 0;
 	*ret_limit = -1;
-	*ret_what = "the reserve is not the sum of the unused minima";
+	*ret_what = "the sum of the minima is wrong";
 	return -EUCLEAN;
 }

@@ -94,7 +94,7 @@ static unsigned choose_parts(struct zone *zone, const struct request *request,
 			zone->contiguous.nr_free > zone->index.nr_free;
 
 	ret_parts[0] = ret_parts[1] = &zone->index;
-	if (!source_may_use_contiguous(zone, request->nr_pages, request->mobility))
+	if (!zone_may_use_contiguous(zone, request->nr_pages, request->mobility))
 		return 1;
 	ret_parts[!is_first] = &zone->contiguous;
 	return 2;
@@ -170,7 +170,7 @@ static bool take_below(struct zone *zone, const struct request *request, unsigne
 static bool take_below_or_contiguous(struct zone *zone, const struct request *request,
 				     struct taken *ret)
 {
-	bool both = source_may_use_contiguous(zone, request->nr_pages, request->mobility);
+	bool both = zone_may_use_contiguous(zone, request->nr_pages, request->mobility);
 
 	for (unsigned n = 0; n < NR_MOBILITIES; n++) {
 		unsigned group = (request->mobility + n) % NR_MOBILITIES;

@@ -44,14 +44,6 @@ void source_grow(struct zone *zone, uint32_t max_pages);
 /* Sets the limit: the edge, or the size if that is lower, or the head of the block across it. */
 void source_set_limit(struct zone *zone);
 
-/* What can't be moved may have whole pageblocks of it, and no smaller part of an exact size. */
-static inline bool source_may_use_contiguous(const struct zone *zone, uint32_t nr_pages,
-					     enum mobility mobility)
-{
-	return zone->nr_contiguous && (mobility != MOBILITY_UNMOVABLE ||
-				       (nr_pages && nr_pages % INDEX_PAGEBLOCK_PAGES == 0));
-}
-
 static inline bool source_is_retiring(const struct zone *zone)
 {
 	return zone->edge > zone->nr_pages;

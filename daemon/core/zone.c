@@ -29,24 +29,11 @@
 #include <assert.h>
 
 #include "core/ledger.h"
-#include "core/source.h"
 #include "core/zone.h"
 
 uint32_t zone_nr_pages(const struct zone *zone)
 {
 	return zone->nr_pages;
-}
-
-uint32_t zone_capacity(const struct zone *zone)
-{
-	return zone->capacity;
-}
-
-uint32_t zone_nr_free(const struct zone *zone)
-{
-	uint64_t held = zone->nr_recovered + zone->counters.allocs - zone->counters.frees;
-
-	return zone->edge + zone->nr_draining - zone->nr_holes - (uint32_t)held;
 }
 
 uint32_t zone_nr_holes(const struct zone *zone)
@@ -94,15 +81,6 @@ void zone_set_watermarks(struct zone *zone, const struct zone_watermarks *waterm
 	zone->watermarks = *watermarks;
 }
 
-struct zone_watermarks zone_watermarks(const struct zone *zone)
-{
-	struct zone_watermarks watermarks = zone->watermarks;
-
-	watermarks.low += zone->boost;
-	watermarks.high += zone->boost;
-	return watermarks;
-}
-
 uint32_t zone_boost(const struct zone *zone)
 {
 	return zone->boost;
@@ -111,31 +89,6 @@ uint32_t zone_boost(const struct zone *zone)
 void zone_decay(struct zone *zone)
 {
 	zone->boost /= 2;
-}
-
-static uint32_t pages_of_mark(const struct zone *zone, enum zone_mark mark)
-{
-	switch (mark) {
-	case ZONE_MARK_MIN:
-		return zone->watermarks.min;
-	case ZONE_MARK_LOW:
-		return zone->watermarks.low + zone->boost;
-	case ZONE_MARK_HIGH:
-		return zone->watermarks.high + zone->boost;
-	case ZONE_MARK_NONE:
-		break;
-	}
-	return 0;
-}
-
-uint32_t zone_room(const struct zone *zone, enum zone_mark mark, uint32_t nr_pages,
-		   enum mobility mobility)
-{
-	uint32_t nr_free = zone_nr_free(zone), kept = pages_of_mark(zone, mark);
-
-	if (!source_may_use_contiguous(zone, nr_pages, mobility))
-		nr_free -= zone->contiguous.nr_free;
-	return nr_free > kept ? nr_free - kept : 0;
 }
 
 /* Counting. */

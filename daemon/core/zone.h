@@ -230,7 +230,14 @@ bool zone_next_holder(const struct zone *zone, uint32_t pfn, uint32_t *cursor,
 void zone_set_watermarks(struct zone *zone, const struct zone_watermarks *watermarks);
 
 /* As they count now: low and high are raised by the boost. */
-struct zone_watermarks zone_watermarks(const struct zone *zone);
+static inline struct zone_watermarks zone_watermarks(const struct zone *zone)
+{
+	const struct zone_watermarks *set = &zone->watermarks;
+
+	return (struct zone_watermarks){ .min = set->min,
+					 .low = set->low + zone->boost,
+					 .high = set->high + zone->boost };
+}
 
 /*
  * The boost, in pages: grows by a pageblock with every steal, up to one and a half times the high
@@ -239,13 +246,40 @@ struct zone_watermarks zone_watermarks(const struct zone *zone);
 uint32_t zone_boost(const struct zone *zone);
 void zone_decay(struct zone *zone);
 
+/* Free pages, wherever they are. */
+static inline uint32_t zone_nr_free(const struct zone *zone)
+{
+	uint64_t held = zone->nr_recovered + zone->counters.allocs - zone->counters.frees;
+
+	return zone->edge + zone->nr_draining - zone->nr_holes - (uint32_t)held;
+}
+
+/* What can't be moved may have whole pageblocks of it, and no smaller part of an exact size. */
+static inline bool zone_may_use_contiguous(const struct zone *zone, uint32_t nr_pages,
+					   enum mobility mobility)
+{
+	return zone->nr_contiguous && (mobility != MOBILITY_UNMOVABLE ||
+				       (nr_pages && nr_pages % INDEX_PAGEBLOCK_PAGES == 0));
+}
+
 /*
  * Pages that can be granted to requests for so many adjacent pages, of this mobility, before free
  * pages fall below the mark. What is free in the contiguous area counts for those that may use it:
  * the movable and the reclaimable, and whoever wants whole pageblocks.
  */
-uint32_t zone_room(const struct zone *zone, enum zone_mark mark, uint32_t nr_pages,
-		   enum mobility mobility);
+static inline uint32_t zone_room(const struct zone *zone, enum zone_mark mark, uint32_t nr_pages,
+				 enum mobility mobility)
+{
+	const struct zone_watermarks marks = zone_watermarks(zone);
+	const uint32_t kept[] = { [ZONE_MARK_MIN] = marks.min,
+				  [ZONE_MARK_LOW] = marks.low,
+				  [ZONE_MARK_HIGH] = marks.high };
+	uint32_t nr_free = zone_nr_free(zone);
+
+	if (!zone_may_use_contiguous(zone, nr_pages, mobility))
+		nr_free -= zone->contiguous.nr_free;
+	return nr_free > kept[mark] ? nr_free - kept[mark] : 0;
+}
 
 /*
  * Makes nr_pages the zone's size, contiguous_pages or 1 .. capacity: one store in the ledger. 0 or
@@ -272,9 +306,12 @@ struct zone_plan {
 int zone_plan_contiguous(struct zone *zone, unsigned order, struct zone_plan *ret);
 
 /* Sizes and counts, in pages. */
+static inline uint32_t zone_capacity(const struct zone *zone)
+{
+	return zone->capacity;
+}
+
 uint32_t zone_nr_pages(const struct zone *zone); /* the size */
-uint32_t zone_capacity(const struct zone *zone);
-uint32_t zone_nr_free(const struct zone *zone);
 uint32_t zone_nr_holes(const struct zone *zone);
 uint32_t zone_nr_draining(const struct zone *zone); /* holes too, which stay */
 uint32_t zone_nr_contiguous(const struct zone *zone);

@@ -3,8 +3,8 @@
 /*
  * Granting pages. source.c finds them; here they get their words, and with that their holder.
  *
- * The commonest request, a block that is warm, is a pop and two stores, in line. Single pages in
- * number come by the leaf, and what is named by one run is written as one.
+ * The commonest request, a block that is warm, is a pop and two stores, in line (zone_warm.h).
+ * Single pages in number come by the leaf, and what is named by one run is written as one.
  */
 
 #include <assert.h>
@@ -12,6 +12,7 @@
 #include "core/ledger.h"
 #include "core/source.h"
 #include "core/zone.h"
+#include "core/zone_warm.h"
 
 static int grant_failed(struct zone *zone)
 {
@@ -34,21 +35,11 @@ static __attribute__((noinline)) int alloc_cold(struct zone *zone, unsigned orde
 	return 0;
 }
 
-/* What is at hand needs no call. */
 int zone_alloc(struct zone *zone, unsigned order, struct word_owner owner, uint32_t *ret_pfn)
 {
-	const enum mobility mobility = (enum mobility)owner.mobility;
-	uint32_t pfn;
-
-	assert(owner.slot < zone->nr_slots);
-	if (order > zone->max_order)
-		return alloc_cold(zone, order, owner, ret_pfn);
-	if (!warm_pop(&zone->warm, order, mobility, &pfn) &&
-	    !warm_pick(&zone->warm, order, mobility, &pfn))
-		return alloc_cold(zone, order, owner, ret_pfn);
-	*ret_pfn = pfn;
-	ledger_grant(zone, pfn, order, owner);
-	return 0;
+	if (zone_alloc_warm(zone, order, owner, ret_pfn))
+		return 0;
+	return alloc_cold(zone, order, owner, ret_pfn);
 }
 
 /* Stores the same word for many single pages of a leaf; returns how many. */

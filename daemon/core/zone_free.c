@@ -19,6 +19,7 @@
 #include "core/ledger.h"
 #include "core/source.h"
 #include "core/zone.h"
+#include "core/zone_warm.h"
 
 #define FEW_BLOCKS 2u /* of a run */
 
@@ -50,22 +51,11 @@ static __attribute__((noinline)) int free_cold(struct zone *zone, uint32_t pfn, 
 	return 0;
 }
 
-/*
- * A free waits for the word, and a processor waits for as many words at once as it has frees in
- * sight: so what is common is short, in line, and leaves all doubt to the other path.
- */
 int zone_free(struct zone *zone, uint32_t pfn, unsigned order, unsigned slot)
 {
-	uint32_t word;
-
-	if (pfn >= zone->limit || order > zone->max_order)
-		return free_cold(zone, pfn, order, slot);
-	word = zone->words[pfn];
-	if (!ledger_is_held(word, slot, order) || !warm_push(&zone->warm, order, word, pfn))
-		return free_cold(zone, pfn, order, slot);
-	ledger_store(zone, pfn, 0);
-	ledger_discount(zone, slot, UINT32_C(1) << order);
-	return 0;
+	if (zone_free_warm(zone, pfn, order, slot))
+		return 0;
+	return free_cold(zone, pfn, order, slot);
 }
 
 /* Batches. */

@@ -6,8 +6,8 @@
  * copy of the configuration beside each quota. From a client's credentials and name follows a mask
  * of positions a pool, which the quota keeps: the way of a request looks at no name.
  *
- * Marks are settled in pages when limits are applied: a part is of the pool as large as it is then.
- * Rounding is downwards throughout, so marks that rise still do, but a ceiling is a page at least.
+ * Marks are settled when limits are applied: a part is of the pool as large as it is then. They are
+ * whole pages, rounded down throughout, so marks that rise still do; a ceiling is a page at least.
  *
  * limits_apply() keeps the positions of those that stay, clears the others, and sets all. Where any
  * came or went it then puts every client under its limits again with what the zones say that it
@@ -37,6 +37,10 @@
 _Static_assert(SERVICE_POOL_LIMITS_MAX == QUOTA_LIMITS_MAX, "what may be configured has its place");
 
 #define LIMITS_SIZE_BYTES 32u
+
+/* Of a mark: beyond all pools, and those of all limits of a pool still add up to a number. */
+#define LIMITS_MARK_MAX (UINT64_C(1) << 57)
+_Static_assert(LIMITS_MARK_MAX <= UINT64_MAX / QUOTA_LIMITS_MAX, "they add up to a number");
 
 static bool limits_is_set(const struct limits_pool *pool, unsigned i)
 {
@@ -71,37 +75,39 @@ static uint64_t limits_mask(const struct limits_pool *pool, const struct access_
 /* Settling the marks. */
 
 /* Of the zones that are in use. */
-static uint64_t limits_pool_pages(const struct pools_pool *pool)
+static uint64_t limits_pool_bytes(const struct pools_pool *pool)
 {
 	uint64_t nr_pages = 0;
 
 	for (unsigned i = 0; i < pool->core.nr_zones; i++)
 		if (pool->core.zones[i])
 			nr_pages += zone_nr_pages(pool->core.zones[i]);
-	return nr_pages;
+	return nr_pages << PAGE_SHIFT;
 }
 
-static uint64_t limits_pages(const struct service_size *size, uint64_t pool_pages)
+static uint64_t limits_floor(const struct service_size *size, uint64_t pool_bytes)
 {
-	return size_resolve(size, pool_pages << PAGE_SHIFT) >> PAGE_SHIFT;
+	uint64_t nr_bytes = size_resolve(size, pool_bytes) & ~(PAGE_BYTES - 1);
+
+	return nr_bytes < LIMITS_MARK_MAX ? nr_bytes : LIMITS_MARK_MAX;
 }
 
-static uint64_t limits_ceiling(const struct service_size *size, uint64_t pool_pages, uint64_t none)
+static uint64_t limits_ceiling(const struct service_size *size, uint64_t pool_bytes, uint64_t none)
 {
-	uint64_t nr_pages = limits_pages(size, pool_pages);
+	uint64_t ceiling = limits_floor(size, pool_bytes);
 
 	if (!size->bytes && !size->permyriad)
 		return none;
-	return nr_pages ? nr_pages : 1;
+	return ceiling ? ceiling : PAGE_BYTES;
 }
 
-static void limits_set(struct limits_pool *pool, unsigned i, uint64_t pool_pages)
+static void limits_set(struct limits_pool *pool, unsigned i, uint64_t pool_bytes)
 {
 	const struct service_limit_config *config = &pool->configs[i];
-	uint64_t min = limits_pages(&config->min, pool_pages);
-	uint64_t low = limits_pages(&config->low, pool_pages);
-	uint64_t max = limits_ceiling(&config->max, pool_pages, QUOTA_NO_MAX);
-	uint64_t high = limits_ceiling(&config->high, pool_pages, max);
+	uint64_t min = limits_floor(&config->min, pool_bytes);
+	uint64_t low = limits_floor(&config->low, pool_bytes);
+	uint64_t max = limits_ceiling(&config->max, pool_bytes, QUOTA_NO_MAX);
+	uint64_t high = limits_ceiling(&config->high, pool_bytes, max);
 
 	quota_set(&pool->quota, i, min, low > min ? low : min, high, max);
 }
@@ -143,8 +149,7 @@ static bool limits_clear_others(struct limits_pool *pool, const struct pools_poo
 static bool limits_replace(struct limits_pool *pool, const struct pools_pool *of,
 			   const struct service_config *config)
 {
-	uint64_t pool_pages = limits_pool_pages(of);
-
+	const uint64_t pool_bytes = limits_pool_bytes(of);
 	bool are_others = limits_clear_others(pool, of, config);
 
 	for (size_t i = 0; i < config->nr_limits; i++) {
@@ -160,22 +165,19 @@ static bool limits_replace(struct limits_pool *pool, const struct pools_pool *of
 			are_others = true;
 		}
 		pool->configs[position] = *limit;
-		limits_set(pool, (unsigned)position, pool_pages);
+		limits_set(pool, (unsigned)position, pool_bytes);
 	}
 	return are_others;
 }
 
 static void limits_warn(const struct limits_pool *pool, const struct pools_pool *of)
 {
-	uint64_t reserved = 0;
+	const uint64_t pool_bytes = limits_pool_bytes(of);
 
-	for (unsigned i = 0; i < QUOTA_LIMITS_MAX; i++)
-		reserved += pool->quota.limits[i].min;
-	if (reserved > limits_pool_pages(of))
+	if (pool->quota.minima > pool_bytes)
 		log_warning("pool '%s': the min of its limits come to %" PRIu64
 			    " MiB, more than its %" PRIu64 " MiB: not all of them can be kept",
-			    of->config->name, reserved >> (20 - PAGE_SHIFT),
-			    limits_pool_pages(of) >> (20 - PAGE_SHIFT));
+			    of->config->name, pool->quota.minima >> 20, pool_bytes >> 20);
 }
 
 static void limits_join_pool(const struct limits *limits, unsigned pool, unsigned slot,
@@ -184,7 +186,7 @@ static void limits_join_pool(const struct limits *limits, unsigned pool, unsigne
 	struct limits_pool *at = &limits->pool[pool];
 
 	quota_join(&at->quota, slot, limits_mask(at, peer, name),
-		   pool_held_pages(&limits->pools->pools[pool].core, slot));
+		   pool_held_pages(&limits->pools->pools[pool].core, slot) << PAGE_SHIFT);
 }
 
 void limits_join(struct limits *limits, unsigned slot, const struct access_peer *peer,
@@ -268,9 +270,9 @@ void limits_deinit(struct limits *limits)
 
 /* Telling them. */
 
-static uint64_t limits_tell_ceiling(const struct service_size *configured, uint64_t nr_pages)
+static uint64_t limits_tell_ceiling(const struct service_size *configured, uint64_t nr_bytes)
 {
-	return configured->bytes || configured->permyriad ? nr_pages << PAGE_SHIFT : 0;
+	return configured->bytes || configured->permyriad ? nr_bytes : 0;
 }
 
 static void limits_describe(const struct limits_pool *pool, unsigned i,
@@ -283,11 +285,11 @@ static void limits_describe(const struct limits_pool *pool, unsigned i,
 		.pool = config->pool,
 		.kind = settings_limit_kind_name(config->kind),
 		.name = config->name,
-		.min_bytes = limit->min << PAGE_SHIFT,
-		.low_bytes = limit->low << PAGE_SHIFT,
+		.min_bytes = limit->min,
+		.low_bytes = limit->low,
 		.high_bytes = limits_tell_ceiling(&config->high, limit->high),
 		.max_bytes = limits_tell_ceiling(&config->max, limit->max),
-		.used_bytes = limit->used << PAGE_SHIFT,
+		.used_bytes = limit->used,
 		.clients = limit->nr_slots,
 		.refused = limit->nr_refused,
 	};
@@ -308,17 +310,16 @@ bool limits_next(const struct limits *limits, uint64_t *cursor, struct message_l
 	return false;
 }
 
-/* Pages as people say them, in the largest unit, cut off behind hundredths: what is below a limit
+/* Bytes as people say them, in the largest unit, cut off behind hundredths: what is below a limit
  * must not look as if it had reached it. */
-static const char *limits_say_size(uint64_t nr_pages, char text[LIMITS_SIZE_BYTES])
+static const char *limits_say_size(uint64_t nr_bytes, char text[LIMITS_SIZE_BYTES])
 {
 	static const char *const units[] = { "KiB", "MiB", "GiB", "TiB" };
-	uint64_t kib = nr_pages << (PAGE_SHIFT - 10);
-	unsigned unit = 0;
+	unsigned unit = 0, shift = 10;
 
-	while (unit < 3 && kib >> 10 * (unit + 1))
+	for (; unit < 3 && nr_bytes >> (shift + 10); shift += 10)
 		unit++;
-	snprintf(text, LIMITS_SIZE_BYTES, "%.6g %s", (double)(kib * 100 >> 10 * unit) / 100,
+	snprintf(text, LIMITS_SIZE_BYTES, "%.6g %s", (double)(nr_bytes * 100 >> shift) / 100,
 		 units[unit]);
 	return text;
 }

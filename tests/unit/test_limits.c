@@ -36,7 +36,7 @@ static void assert_exact(const struct fixture *fixture, unsigned pool)
 	if (quota_validate(quota, &limit, &what))
 		fail_msg("pool %u limit %d: %s", pool, limit, what);
 	for (unsigned slot = 1; slot < CLIENTS_NR_SLOTS; slot++)
-		assert_int_equal(quota->slots[slot].nr_pages, pool_held_pages(core, slot));
+		assert_int_equal(quota->slots[slot].nr_bytes, PAGES(pool_held_pages(core, slot)));
 }
 
 static int teardown(void **state)

@@ -18,6 +18,7 @@
 #define NR_PAGES POOL_FIXTURE_PAGES
 #define SLOT POOL_FIXTURE_SLOT
 #define OTHER POOL_FIXTURE_OTHER
+#define PAGES(n) ((n)*PAGE_BYTES)
 
 static const struct word_owner owner = { .slot = SLOT, .tag = 9 };
 static const struct word_owner other = { .slot = OTHER, .tag = 1 };
@@ -120,9 +121,11 @@ static void test_pool_validate_names_the_zone(void **state)
 
 /* Limits. */
 
+/* In pages. */
 static uint64_t used(const struct pool_fixture *fixture, unsigned limit)
 {
-	return fixture->quota.limits[limit].used;
+	assert_int_equal(fixture->quota.limits[limit].used % PAGE_BYTES, 0);
+	return fixture->quota.limits[limit].used / PAGE_BYTES;
 }
 
 static void test_pool_charges_what_is_held(void **state)
@@ -174,7 +177,7 @@ static void test_pool_charges_are_exact_after_recovery(void **state)
 	pool_fixture_reopen(fixture);
 	for (unsigned slot = 1; slot < POOL_FIXTURE_SLOTS; slot++)
 		quota_join(&fixture->quota, slot, slot == SLOT ? 3 : 1,
-			   pool_held_pages(pool, slot));
+			   PAGES(pool_held_pages(pool, slot)));
 	assert_int_equal(used(fixture, 0), 133);
 	assert_int_equal(used(fixture, 1), 120);
 	pool_assert_sound(pool);
@@ -195,7 +198,7 @@ static void test_pool_grants_up_to_max(void **state)
 	uint64_t address = 77;
 
 	others.owner = other;
-	quota_set(&fixture->quota, 1, 0, 0, 100, 100);
+	quota_set(&fixture->quota, 1, 0, 0, PAGES(100), PAGES(100));
 	assert_int_equal(pool_take(fixture, request, 3, 20), 12); /* 96 pages */
 	pool_assert_demand(fixture, POOL_DEMAND_LIMIT, 1, 8 * 8);
 	assert_int_equal(fixture->demand.limits, 2);
@@ -222,7 +225,7 @@ static void test_pool_keeps_what_is_reserved(void **state)
 	struct pool_request request = pool_prefer(0);
 
 	request.owner = other;
-	quota_set(&fixture->quota, 1, 100, 100, QUOTA_NO_MAX, QUOTA_NO_MAX);
+	quota_set(&fixture->quota, 1, PAGES(100), PAGES(100), QUOTA_NO_MAX, QUOTA_NO_MAX);
 	assert_int_equal(pool_take(fixture, request, 0, NR_ZONES * NR_PAGES),
 			 NR_ZONES * NR_PAGES - 100);
 	assert_int_equal(fixture->demand.level, POOL_DEMAND_LIMIT);
@@ -241,7 +244,7 @@ static void test_pool_charges_nothing_that_was_not_found(void **state)
 	uint64_t address;
 
 	pool_fragment(fixture, 2);
-	quota_set(&fixture->quota, 1, 0, 0, 200, 200);
+	quota_set(&fixture->quota, 1, 0, 0, PAGES(200), PAGES(200));
 	assert_int_equal(used(fixture, 1), NR_PAGES / 2);
 	assert_int_equal(pool_take(fixture, request, 1, 60), 0); /* the limit allows 36 */
 	assert_int_equal(fixture->demand.level, POOL_DEMAND_ORDER);

@@ -32,6 +32,7 @@
 #define BATCH_MAX 300u
 #define NR_HISTORIES 60u
 #define NR_OPERATIONS 2000u
+#define PAGES(n) ((n)*PAGE_BYTES)
 
 struct block {
 	uint64_t address;
@@ -419,7 +420,8 @@ static void change_limit(struct model *model)
 
 	limit->min = random_below(&chance, 3) ? 0 : random_below(&chance, 200);
 	limit->max = limit->min + random_below(&chance, 3000);
-	quota_set(&model->quota, i, limit->min, limit->min, limit->max, limit->max);
+	quota_set(&model->quota, i, PAGES(limit->min), PAGES(limit->min), PAGES(limit->max),
+		  PAGES(limit->max));
 }
 
 static void assert_same(const struct model *model)
@@ -436,7 +438,7 @@ static void assert_same(const struct model *model)
 	for (unsigned i = 0; i < model->nr_zones; i++)
 		assert_int_equal(zone_nr_free(&model->zones[i]), model->nr_free[i]);
 	for (unsigned i = 0; i < NR_LIMITS; i++)
-		assert_int_equal(model->quota.limits[i].used, model_used(model, i));
+		assert_int_equal(model->quota.limits[i].used, PAGES(model_used(model, i)));
 	assert_memory_equal(model->pool.counters, model->counters, sizeof(model->counters));
 	assert_memory_equal(model->pool.policies, model->policies, sizeof(model->policies));
 }
@@ -470,7 +472,7 @@ static void model_quota_init(struct model *model)
 	for (unsigned i = 0; i < NR_LIMITS; i++) {
 		model->limits[i] =
 			(struct limit){ .max = UINT32_MAX, .slots = random_below(&chance, 64) };
-		quota_set(&model->quota, i, 0, 0, UINT32_MAX, UINT32_MAX);
+		quota_set(&model->quota, i, 0, 0, PAGES(UINT32_MAX), PAGES(UINT32_MAX));
 	}
 	for (unsigned slot = 0; slot < NR_SLOTS; slot++) {
 		uint64_t mask = 0;

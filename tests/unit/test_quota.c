@@ -22,7 +22,7 @@
 
 #define NR_SLOTS 24u
 #define NR_STEPS 100000u
-#define POOL_PAGES 4096u
+#define POOL_BYTES 4096u
 #define NONE QUOTA_NO_MAX
 #define BIT(i) (UINT64_C(1) << (i))
 
@@ -174,6 +174,28 @@ static void test_quota_minima_beyond_the_pool_leave_nothing_to_others(void **sta
 	assert_sound(quota);
 }
 
+/* Also where the sum of all minima says nothing: it is more than what is free. */
+static void test_quota_charges_all_or_nothing(void **state)
+{
+	struct quota *quota = &((struct fixture *)*state)->quota;
+
+	quota_set(quota, 0, 60, 60, NONE, NONE);
+	quota_set(quota, 1, 0, 0, 30, 30);
+	quota_join(quota, 1, BIT(0), 50);
+	quota_join(quota, 2, BIT(1), 0);
+	assert_true(quota_try_charge(quota, 2, 20, 50));
+	assert_false(quota_try_charge(quota, 2, 21, 30)); /* 10 are reserved, and max is 30 */
+	assert_false(quota_try_charge(quota, 2, 11, 100));
+	assert_true(quota->slots[2].nr_bytes == 20);
+	assert_true(quota->limits[1].used == 20);
+	assert_true(quota_try_charge(quota, 2, 10, 30));
+	assert_false(quota_try_charge(quota, 1, 21, 20));
+	assert_true(quota_try_charge(quota, 1, 20, 20));
+	assert_true(quota->limits[0].used == 70);
+	assert_true(quota->limits[1].nr_refused == 0); /* that is quota_refuse() */
+	assert_sound(quota);
+}
+
 static void test_quota_levels_follow_the_worst_limit(void **state)
 {
 	struct quota *quota = &((struct fixture *)*state)->quota;
@@ -258,13 +280,13 @@ static void test_quota_validate_finds_what_is_wrong(void **state)
 	quota_set(quota, 4, 10, 10, NONE, NONE);
 	quota_join(quota, 1, BIT(4), 3);
 	quota->limits[4].used++;
-	quota->reserved--;
+	quota->minima--;
 	assert_int_equal(quota_validate(quota, &limit, &what), -EUCLEAN);
 	assert_int_equal(limit, 4);
 	quota->limits[4].used--;
 	assert_int_equal(quota_validate(quota, &limit, &what), -EUCLEAN);
 	assert_int_equal(limit, -1);
-	quota->reserved++;
+	quota->minima++;
 	quota->slots[2].mask = BIT(9);
 	assert_int_equal(quota_validate(quota, &limit, &what), -EUCLEAN);
 	assert_int_equal(limit, 9);
@@ -293,7 +315,7 @@ static uint64_t model_used(const struct model *model, unsigned limit)
 	return used;
 }
 
-/* By trial: the largest number of pages after which no max is passed and every reserve is there. */
+/* By trial: the largest number of bytes after which no max is passed and every reserve is there. */
 static uint64_t model_room(const struct model *model, unsigned slot)
 {
 	uint64_t room = model->nr_free, reserved = 0;
@@ -331,10 +353,10 @@ static void step_set(struct model *model, struct quota *quota)
 	unsigned i = random_below(&chance, QUOTA_LIMITS_MAX);
 	struct quota_limit *limit = &model->limits[i];
 
-	limit->min = random_below(&chance, 3) ? 0 : random_below(&chance, POOL_PAGES / 16);
+	limit->min = random_below(&chance, 3) ? 0 : random_below(&chance, POOL_BYTES / 16);
 	limit->low = limit->min + random_below(&chance, 100);
-	limit->high = limit->low + random_below(&chance, POOL_PAGES / 8);
-	limit->max = random_below(&chance, 3) ? limit->high + random_below(&chance, POOL_PAGES / 8)
+	limit->high = limit->low + random_below(&chance, POOL_BYTES / 8);
+	limit->max = random_below(&chance, 3) ? limit->high + random_below(&chance, POOL_BYTES / 8)
 					      : NONE;
 	model->is_set[i] = true;
 	quota_set(quota, i, limit->min, limit->low, limit->high, limit->max);
@@ -371,7 +393,7 @@ static void step_leave(struct model *model, struct quota *quota, unsigned slot)
 
 static void step_take(struct model *model, struct quota *quota, unsigned slot)
 {
-	uint64_t want = 1 + random_below(&chance, POOL_PAGES / 8);
+	uint64_t want = 1 + random_below(&chance, POOL_BYTES / 8);
 	uint64_t room = quota_room(quota, slot, model->nr_free);
 
 	assert_true(room == model_room(model, slot));
@@ -380,20 +402,21 @@ static void step_take(struct model *model, struct quota *quota, unsigned slot)
 		uint64_t blamed = quota_refuse(quota, slot, want, model->nr_free);
 
 		assert_true(blamed || want > model->nr_free);
+		assert_false(quota_try_charge(quota, slot, want, model->nr_free));
 		want = room;
 	}
-	quota_charge(quota, slot, want);
+	assert_true(quota_try_charge(quota, slot, want, model->nr_free));
 	model->held[slot] += want;
 	model->nr_free -= want;
 }
 
 static void step_give_back(struct model *model, struct quota *quota, unsigned slot)
 {
-	uint64_t nr_pages = random_below(&chance, (uint32_t)model->held[slot] + 1);
+	uint64_t nr_bytes = random_below(&chance, (uint32_t)model->held[slot] + 1);
 
-	quota_uncharge(quota, slot, nr_pages);
-	model->held[slot] -= nr_pages;
-	model->nr_free += nr_pages;
+	quota_uncharge(quota, slot, nr_bytes);
+	model->held[slot] -= nr_bytes;
+	model->nr_free += nr_bytes;
 }
 
 static void step(struct model *model, struct quota *quota)
@@ -427,7 +450,7 @@ static void step(struct model *model, struct quota *quota)
 	}
 }
 
-/* What a recovery does: of what was counted nothing is left but the masks and the pages held. */
+/* What a recovery does: of what was counted nothing is left but the masks and the bytes held. */
 static void rebuild(const struct model *model, struct quota *quota, void *memory)
 {
 	uint64_t masks[NR_SLOTS];
@@ -450,7 +473,7 @@ static void test_quota_does_as_the_model(void **state)
 	struct fixture *fixture = *state;
 
 	chance = random_from_environment();
-	model = (struct model){ .nr_free = POOL_PAGES };
+	model = (struct model){ .nr_free = POOL_BYTES };
 	for (unsigned i = 0; i < NR_STEPS; i++) {
 		step(&model, &fixture->quota);
 		if (i % 64 == 0)
@@ -473,6 +496,7 @@ int main(void)
 		quota_test(test_quota_min_is_kept_from_others),
 		quota_test(test_quota_refusal_names_whose_reserve_it_was),
 		quota_test(test_quota_minima_beyond_the_pool_leave_nothing_to_others),
+		quota_test(test_quota_charges_all_or_nothing),
 		quota_test(test_quota_levels_follow_the_worst_limit),
 		quota_test(test_quota_join_charges_what_is_held),
 		quota_test(test_quota_max_below_what_is_used_only_stops_growth),
