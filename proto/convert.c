@@ -149,6 +149,10 @@ static ptrdiff_t field_to_wire(const struct convert_field *field, const uint8_t 
 			RUN_WORDS * load_size(plain + field->plain_count);
 		return (ptrdiff_t)(load_size(plain + field->plain_count) *
 				   sizeof(struct message_run));
+	case CONVERT_MASKS:
+		store_pointer(to, load_pointer(from));
+		*(size_t *)(wire + field->wire_count) = load_size(plain + field->plain_count);
+		return (ptrdiff_t)(load_size(plain + field->plain_count) * sizeof(uint64_t));
 	}
 	return -EINVAL;
 }
@@ -269,6 +273,18 @@ static int runs_from_wire(const struct convert_field *field, const uint8_t *wire
 	return 0;
 }
 
+static int masks_from_wire(const struct convert_field *field, const uint8_t *wire, uint8_t *plain,
+			   const char **ret_why)
+{
+	size_t nr = load_size(wire + field->wire_count);
+
+	if (nr != 0 && RUN_WORDS * nr != load_size(wire + field->wire_runs))
+		return refuse(field->why, ret_why);
+	store_pointer(plain + field->plain, load_pointer(wire + field->wire));
+	*(size_t *)(plain + field->plain_count) = nr;
+	return 0;
+}
+
 static int field_from_wire(const struct convert_field *field, const uint8_t *wire,
 			   struct codec_arena *arena, uint8_t *plain, const char **ret_why)
 {
@@ -302,6 +318,8 @@ static int field_from_wire(const struct convert_field *field, const uint8_t *wir
 		return array_from_wire(field, wire, plain, ret_why);
 	case CONVERT_RUNS:
 		return runs_from_wire(field, wire, plain, ret_why);
+	case CONVERT_MASKS:
+		return masks_from_wire(field, wire, plain, ret_why);
 	}
 	return refuse("a field of no kind", ret_why);
 }

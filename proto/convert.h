@@ -23,13 +23,15 @@ enum convert_kind {
 	CONVERT_MESSAGE, /* by table; a missing one reads as its defaults */
 	CONVERT_LIST,    /* of messages by table, up to max */
 	CONVERT_ARRAY,   /* of u64, in a plain array of max; missing ones read as 0 */
-	CONVERT_RUNS     /* pairs of u64 <-> struct message_run, up to max; not copied */
+	CONVERT_RUNS,    /* pairs of u64 <-> struct message_run, up to max; not copied */
+	CONVERT_MASKS    /* u64s, one for each run of another field, or none; not copied */
 };
 
 struct convert_field {
 	enum convert_kind kind;
 	uint16_t wire, wire_count;   /* offsets of the field and of its number of elements */
 	uint16_t plain, plain_count; /* the same in our struct */
+	uint16_t wire_runs;          /* of masks: offset of the number of words of their runs */
 	uint16_t max, unknown;
 	const struct convert_table *table;
 	const char *why; /* what is wrong with the field when it is refused */

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * How the codec's tables are written: one row a field, one table a message. For codec.c alone.
+ * How the codec's tables are written: one row a field, one table a message. Private to them.
  *
  * A field has the same name on both sides, so a row is a kind and a name: U32(HELLO, version_min).
  * The first argument stands for three: the generated struct, our struct, and the path to the field
@@ -13,6 +13,10 @@
 
 #include "proto/convert.h"
 #include "proto/message.h"
+
+/* What protoc-c makes of the names of messages and of bodies. */
+#define WIRE(name) Pagepool__V1__##name
+#define TAG(which) PAGEPOOL__V1__##which
 
 #define MEMBER_BYTES(type, member) sizeof(((type *)0)->member)
 /* 0, or no program: both sides of a field that is copied have the size that its kind copies. */
@@ -48,6 +52,11 @@
 		.kind = CONVERT_MESSAGE, .wire = offsetof(Wire, name), __VA_ARGS__                 \
 	}
 
+/* Beside the runs of the field `of`. */
+#define MASKS_(Wire, Plain, path, name, of)                                                        \
+	COUNTED_(CONVERT_MASKS, Wire, Plain, path, name, .wire_runs = offsetof(Wire, n_##of),      \
+		 .why = "as many " #name " masks as " #of ", or none")
+
 #define CALL(macro, ...) macro(__VA_ARGS__)
 #define U32(side, name) CALL(COPIED_, CONVERT_U32, sizeof(uint32_t), side, name, )
 #define U64(side, name) CALL(COPIED_, CONVERT_U64, sizeof(uint64_t), side, name, )
@@ -71,6 +80,7 @@
 #define RUNS(side, name)                                                                           \
 	CALL(COUNTED_, CONVERT_RUNS, side, name, .max = MESSAGE_BATCH_BLOCKS_MAX,                  \
 	     .why = "too many runs")
+#define MASKS(side, name, of) CALL(MASKS_, side, name, of)
 
 #define NR(array) (sizeof(array) / sizeof((array)[0]))
 #define TABLE(message, rows)                                                                       \

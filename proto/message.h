@@ -26,6 +26,9 @@
 #define MESSAGE_BLOCKS_MAX 512u  /* in one part of a list */
 #define MESSAGE_LIMITS_MAX 256u  /* in one part of a list */
 #define MESSAGE_LINES_MAX 256u   /* of what a reload did */
+#define MESSAGE_CACHES_MAX 192u  /* in one part of a list, or in a table: what fits a frame */
+#define MESSAGE_FAULTS_MAX 64u   /* in one part of a list */
+#define MESSAGE_CACHE_ANY UINT32_MAX
 
 enum message_type {
 	MESSAGE_NONE = 0, /* a reply without a body, or a request of a newer protocol */
@@ -47,6 +50,14 @@ enum message_type {
 	MESSAGE_LIST_LIMITS,
 	MESSAGE_RELOAD,
 	MESSAGE_PLAN_CONTIGUOUS,
+	MESSAGE_CREATE_CACHE,
+	MESSAGE_DESTROY_CACHE,
+	MESSAGE_SHRINK_CACHE,
+	MESSAGE_GENERAL_CACHES,
+	MESSAGE_ALLOC_OBJECTS,
+	MESSAGE_FREE_OBJECTS,
+	MESSAGE_LIST_CACHES,
+	MESSAGE_CHECK_OBJECTS,
 	/* replies */
 	MESSAGE_WELCOME,
 	MESSAGE_POOL_OPENED,
@@ -61,6 +72,12 @@ enum message_type {
 	MESSAGE_LIMIT_LIST,
 	MESSAGE_RELOAD_RESULT,
 	MESSAGE_CONTIGUOUS_PLAN,
+	MESSAGE_CACHE_OPENED,
+	MESSAGE_CACHE_SHRUNK,
+	MESSAGE_CACHE_TABLE,
+	MESSAGE_GRANTED_OBJECTS,
+	MESSAGE_CACHE_LIST,
+	MESSAGE_OBJECT_FAULTS,
 	MESSAGE_NR_TYPES
 };
 
@@ -74,6 +91,9 @@ enum message_status {
 	MESSAGE_STATUS_PROTOCOL = 6,
 	MESSAGE_STATUS_VERSION = 7,
 	MESSAGE_STATUS_UNSUPPORTED = 8,
+	MESSAGE_STATUS_BUSY = 9,
+	MESSAGE_STATUS_EXISTS = 10,
+	MESSAGE_STATUS_CORRUPT = 11,
 	MESSAGE_NR_STATUSES
 };
 
@@ -111,6 +131,12 @@ enum message_client_state {
 	MESSAGE_CLIENT_QUARANTINED = 2,
 	MESSAGE_CLIENT_DYING = 3,
 	MESSAGE_NR_CLIENT_STATES
+};
+/* Bits of a cache's flags. */
+enum message_cache_flags {
+	MESSAGE_CACHE_CTOR = 0x1,
+	MESSAGE_CACHE_DEBUG = 0x2,
+	MESSAGE_CACHE_MERGE = 0x4
 };
 enum message_event_kind {
 	MESSAGE_EVENT_NONE = 0, /* or one of a newer protocol */
@@ -189,6 +215,36 @@ struct message_block_info {
 	const char *pool, *zone;
 	uint64_t page;
 	uint32_t order, client, kind;
+	const char *cache; /* of a slab */
+	uint32_t objects, held_objects;
+};
+
+struct message_cache_info {
+	uint32_t cache, object_bytes, stride_bytes, slab_order, flags;
+};
+
+struct message_cache_row {
+	const char *pool, *name, *target;
+	uint32_t object_bytes, stride_bytes, align, flags;
+	enum message_mobility mobility;
+	uint32_t slab_order, slab_objects, slab_waste_bytes;
+	uint64_t objects_active, objects_total, slabs_full, slabs_partial, slabs_empty;
+};
+
+struct message_party {
+	uint32_t client;
+	int32_t pid;
+	const char *name;
+	bool gone;
+};
+
+struct message_object_fault {
+	const char *pool, *cache;
+	uint64_t object;
+	int32_t at;
+	uint32_t expected, found;
+	const char *what;
+	struct message_party holder, previous;
 };
 
 struct message_limit_info {
@@ -311,5 +367,61 @@ struct message {
 			const struct message_block_info *blocks;
 			size_t nr_blocks;
 		} contiguous_plan;
+		struct {
+			uint32_t pool;
+			const char *name;
+			uint32_t object_bytes, align, flags;
+			enum message_mobility mobility;
+		} create_cache;
+		struct message_cache_info cache_opened;
+		struct {
+			uint32_t pool, cache;
+		} destroy_cache, shrink_cache;
+		struct {
+			uint64_t pages;
+		} cache_shrunk;
+		struct {
+			uint32_t pool;
+		} general_caches;
+		struct {
+			const struct message_cache_info *caches;
+			size_t nr_caches;
+		} cache_table;
+		struct {
+			uint32_t pool, cache, count;
+			struct message_placement placement;
+		} alloc_objects;
+		struct {
+			const struct message_run *runs;
+			size_t nr_runs;
+			const uint64_t *raw; /* as many as runs, or none */
+			size_t nr_raw;
+		} granted_objects;
+		struct {
+			uint32_t pool, cache;
+			const struct message_run *runs;
+			size_t nr_runs;
+			const uint64_t *raw; /* likewise */
+			size_t nr_raw;
+		} free_objects;
+		struct {
+			const char *pool;
+			uint64_t start;
+		} list_caches;
+		struct {
+			const struct message_cache_row *caches;
+			size_t nr_caches;
+			uint64_t next;
+		} cache_list;
+		struct {
+			const char *pool;
+			uint64_t start;
+		} check_objects;
+		struct {
+			uint64_t objects;
+			const struct message_object_fault *faults;
+			size_t nr_faults;
+			uint64_t next;
+		} object_faults;
 	} u;
 };

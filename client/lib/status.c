@@ -25,6 +25,12 @@ int ppc_status_to_errno(enum message_status status, enum message_type request)
 		return request == MESSAGE_HELLO ? -EUSERS : -EDQUOT;
 	case MESSAGE_STATUS_UNSUPPORTED:
 		return -EOPNOTSUPP;
+	case MESSAGE_STATUS_BUSY:
+		return -EBUSY;
+	case MESSAGE_STATUS_EXISTS:
+		return -EEXIST;
+	case MESSAGE_STATUS_CORRUPT:
+		return -EUCLEAN;
 	case MESSAGE_STATUS_PROTOCOL:
 	case MESSAGE_STATUS_VERSION:
 	case MESSAGE_NR_STATUSES:

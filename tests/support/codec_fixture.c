@@ -31,7 +31,7 @@ int codec_fixture_teardown(void **state)
 
 bool codec_fixture_is_request(enum message_type type)
 {
-	return type >= MESSAGE_HELLO && type <= MESSAGE_PLAN_CONTIGUOUS;
+	return type >= MESSAGE_HELLO && type < MESSAGE_WELCOME;
 }
 
 ptrdiff_t codec_fixture_encode(const struct message *message, uint8_t *buf, size_t size_bytes)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* Messages with random contents in every field, and whether two messages are the same. */
+/* Messages with random contents in every field. */
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "proto/message.h"
@@ -11,10 +10,8 @@
 struct codec_arena;
 
 /*
- * A request (any type up to MESSAGE_PLAN_CONTIGUOUS) or reply of this type, valid for the codec;
- * what it points to lies in the arena, which is used from its start. Advances *seed.
+ * A request or reply of this type, valid for the codec; what it points to lies in the arena, which
+ * is used from its start. Advances *seed.
  */
 void random_message(uint64_t *seed, enum message_type type, struct codec_arena *arena,
 		    struct message *ret);
-
-bool message_is_equal(const struct message *a, const struct message *b);

@@ -20,6 +20,7 @@
 #include "proto/frame.h"
 #include "proto/message.h"
 #include "support/codec_fixture.h"
+#include "support/message_equal.h"
 #include "support/random_message.h"
 
 #define NR_ROUNDS 200

@@ -110,6 +110,9 @@ static void test_codec_refuses_long_lists(void **state)
 	static struct message_limit_info limits[MESSAGE_LIMITS_MAX + 1];
 	static struct message_group_info groups[MESSAGE_NR_GROUPS + 1];
 	static struct message_policy_info policies[MESSAGE_NR_POLICIES + 1];
+	static struct message_cache_info caches[MESSAGE_CACHES_MAX + 1];
+	static struct message_cache_row rows[MESSAGE_CACHES_MAX + 1];
+	static struct message_object_fault faults[MESSAGE_FAULTS_MAX + 1];
 	struct message message = { .type = MESSAGE_POOL_INFO };
 
 	(void)state;
@@ -129,6 +132,12 @@ static void test_codec_refuses_long_lists(void **state)
 			"too many limits");
 	assert_too_many(MESSAGE_POOL_INFO, pool_info.policies, pool_info.nr_policies, policies,
 			"too many policies");
+	assert_too_many(MESSAGE_CACHE_TABLE, cache_table.caches, cache_table.nr_caches, caches,
+			"too many caches");
+	assert_too_many(MESSAGE_CACHE_LIST, cache_list.caches, cache_list.nr_caches, rows,
+			"too many caches");
+	assert_too_many(MESSAGE_OBJECT_FAULTS, object_faults.faults, object_faults.nr_faults,
+			faults, "too many faults");
 	zones[0].groups = groups;
 	zones[0].nr_groups = MESSAGE_NR_GROUPS + 1;
 	message.u.pool_info.zones = zones;
