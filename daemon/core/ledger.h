@@ -27,12 +27,13 @@
 #define LEDGER_LEAVING ((uint32_t)(WORD_PAGE ^ WORD_LEAVING) << WORD_KIND_SHIFT)
 
 #define LEDGER_MAGIC UINT64_C(0x31676470676170fe) /* no text, "pagpdg1" */
-#define LEDGER_VERSION 1u
+#define LEDGER_VERSION 2u
 
 /*
- * The first page of a ledger; the share records follow, and then the words: a ledger that is to
- * grow is used up to some word. The magic is stored last when a ledger is made.
- * nr_pages is the zone's size and changes by one store; end is stored before, and never falls.
+ * The first page of a ledger; the share records follow, then the words of pages, and behind all of
+ * them what slabs need: of both parts a ledger that is to grow uses what comes first. The magic is
+ * stored last when a ledger is made. nr_pages is the zone's size and changes by one store; end is
+ * stored before, and never falls.
  */
 struct ledger_header {
 	uint64_t magic;
@@ -44,6 +45,7 @@ struct ledger_header {
 	uint32_t nr_pages;
 	uint32_t end; /* no page from there on was ever in use */
 	uint32_t nr_shares;
+	uint32_t nr_slab_units;
 };
 
 #define LEDGER_HEADER_BYTES 4096u
@@ -138,6 +140,10 @@ static inline const char *ledger_check_word(const struct zone *zone, uint32_t pf
 		what = zone_share_check_word(zone, pfn, word);
 		if (what)
 			return what;
+		break;
+	case WORD_SLAB:
+		if (word_share(word) >= zone->slabs.nr_units)
+			return "a slab's number is that of none";
 		break;
 	case WORD_HOLE:
 		break;

@@ -35,6 +35,17 @@ struct page_run {
 	uint64_t mask;
 };
 
+/*
+ * Up to 64 objects of one slab, by their offset in the pool: a page address shifted left by
+ * PAGE_SHIFT, and the byte in the page. Bit i names the object at base + i strides of its cache.
+ * raw has a bit for each of them that is not constructed; it counts for caches with constructors.
+ */
+struct object_run {
+	uint64_t base;
+	uint64_t mask;
+	uint64_t raw;
+};
+
 static inline uint64_t page_address(unsigned zone_index, uint32_t pfn)
 {
 	return (uint64_t)zone_index << PAGE_ZONE_SHIFT | pfn;

@@ -16,6 +16,7 @@
 #include "core/pool.h"
 #include "core/quota.h"
 #include "core/zone.h"
+#include "core/zone_object.h"
 #include "core/zone_warm.h"
 
 /* Is zone `a` to be asked before zone `b` by those who prefer zone `from`? */
@@ -145,14 +146,20 @@ int pool_free_exact(struct pool *pool, uint64_t address, uint32_t nr_pages, unsi
 	return r;
 }
 
+static uint64_t held_bytes(const struct zone *zone, unsigned slot)
+{
+	return (zone_held_pages(zone, slot) << PAGE_SHIFT) + zone_held_object_bytes(zone, slot);
+}
+
 bool pool_release(struct pool *pool, unsigned zone, unsigned slot, uint32_t max_pages,
 		  uint32_t *cursor)
 {
 	struct zone *from = pool->zones[zone];
-	uint64_t held = zone_held_pages(from, slot);
+	uint64_t held = held_bytes(from, slot);
 	bool is_done = zone_release(from, slot, max_pages, cursor);
 
-	uncharge(pool, slot, held - zone_held_pages(from, slot));
+	if (pool->quota)
+		quota_uncharge(pool->quota, slot, held - held_bytes(from, slot));
 	return is_done;
 }
 
@@ -165,10 +172,20 @@ uint64_t pool_held_pages(const struct pool *pool, unsigned slot)
 	return nr_pages;
 }
 
+uint64_t pool_held_bytes(const struct pool *pool, unsigned slot)
+{
+	uint64_t nr_bytes = 0;
+
+	for (uint64_t zones = pool->in_use; zones; zones &= zones - 1)
+		nr_bytes += held_bytes(pool->zones[__builtin_ctzll(zones)], slot);
+	return nr_bytes;
+}
+
 static int validate_charges(const struct pool *pool, unsigned *ret_zone, struct zone_fault *ret)
 {
 	for (unsigned slot = 0; slot < pool->quota->nr_slots; slot++) {
-		if (pool->quota->slots[slot].nr_bytes == pool_held_pages(pool, slot) << PAGE_SHIFT)
+		if (slot == WORD_SLOT_DAEMON ||
+		    pool->quota->slots[slot].nr_bytes == pool_held_bytes(pool, slot))
 			continue;
 		*ret_zone = 0;
 		*ret = (struct zone_fault){ .what = "a slot is not charged what it holds" };

@@ -17,6 +17,7 @@
 #include "core/page.h"
 #include "core/word.h"
 
+struct cache_table;
 struct quota;
 struct zone;
 struct zone_fault;
@@ -89,6 +90,7 @@ struct pool {
 			[POOL_ZONES_MAX]; /* by preferred zone: indices, near to far */
 	unsigned turn;                    /* the zone whose turn it is */
 	struct quota *quota;              /* borrowed; set by the caller. NULL: no limits */
+	struct cache_table *caches;       /* likewise, that of its zones. NULL: no objects */
 	struct pool_zone_counters counters[POOL_ZONES_MAX];
 	struct pool_policy_counters policies[POOL_NR_POLICIES];
 };
@@ -124,12 +126,13 @@ int pool_free_bulk(struct pool *pool, unsigned order, unsigned slot, const struc
 		   size_t nr_runs);
 int pool_free_exact(struct pool *pool, uint64_t address, uint32_t nr_pages, unsigned slot);
 
-/* zone_release() of a zone that is in use. */
+/* zone_release() of a zone that is in use: pages and objects. */
 bool pool_release(struct pool *pool, unsigned zone, unsigned slot, uint32_t max_pages,
 		  uint32_t *cursor);
 
-/* Pages that a slot holds in all zones. */
+/* What a slot holds in all zones: pages, and the bytes that it is charged, objects included. */
 uint64_t pool_held_pages(const struct pool *pool, unsigned slot);
+uint64_t pool_held_bytes(const struct pool *pool, unsigned slot);
 
 /* 0, or -EUCLEAN naming the zone and the fault. For tests. */
 int pool_validate(const struct pool *pool, unsigned *ret_zone, struct zone_fault *ret);

@@ -253,6 +253,16 @@ uint32_t source_refill(struct zone *zone, unsigned order, enum mobility mobility
 	return pfn;
 }
 
+uint32_t source_get(struct zone *zone, unsigned order, enum mobility mobility)
+{
+	uint32_t pfn;
+
+	if (warm_pop(&zone->warm, order, mobility, &pfn) ||
+	    warm_pick(&zone->warm, order, mobility, &pfn))
+		return pfn;
+	return source_refill(zone, order, mobility);
+}
+
 /* Putting. */
 
 static void flush(struct zone *zone, unsigned order, unsigned count)

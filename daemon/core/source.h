@@ -28,6 +28,9 @@ uint32_t source_take_exact(struct zone *zone, uint32_t nr_pages, enum mobility m
 /* Takes one block, and keeps warm what else its leaf has. Its pfn, or PAGE_NONE. */
 uint32_t source_refill(struct zone *zone, unsigned order, enum mobility mobility);
 
+/* Takes a block, warm or not. Its pfn, or PAGE_NONE. The order is not above the zone's largest. */
+uint32_t source_get(struct zone *zone, unsigned order, enum mobility mobility);
+
 /* A block is free that had this word: to the warm stacks, or wherever. */
 void source_put(struct zone *zone, uint32_t pfn, unsigned order, uint32_t word);
 

@@ -12,7 +12,8 @@
  *     |  kind   | request tag  |  client slot   | mobility | order  |
  *     +---------+--------------+----------------+----------+--------+
  *
- * The word of a shared block has the number of a record in place of tag and slot (core/share.h).
+ * The word of a shared block has the number of a record in place of tag and slot (core/share.h),
+ * that of a slab the slab's number (core/slab.h).
  */
 
 #include <stdint.h>
@@ -105,7 +106,7 @@ static inline struct word_owner word_owner(uint32_t word)
 				    .mobility = (uint8_t)word_mobility(word) };
 }
 
-/* Of a shared block: the number of its first record. */
+/* Of a shared block: the number of its first record; of a slab: its number. */
 static inline uint32_t word_share(uint32_t word)
 {
 	return word >> WORD_SLOT_SHIFT & (WORD_NR_SHARES - 1);
@@ -116,4 +117,10 @@ static inline uint32_t word_make_shared(uint32_t word, uint32_t share)
 {
 	return (uint32_t)WORD_SHARED << WORD_KIND_SHIFT | share << WORD_SLOT_SHIFT |
 	       (word & ((1u << WORD_SLOT_SHIFT) - 1));
+}
+
+static inline uint32_t word_make_slab(uint32_t number, enum mobility mobility, unsigned order)
+{
+	return (uint32_t)WORD_SLAB << WORD_KIND_SHIFT | number << WORD_SLOT_SHIFT |
+	       (uint32_t)mobility << WORD_MOBILITY_SHIFT | order;
 }

@@ -18,21 +18,24 @@
 #include "core/index.h"
 #include "core/page.h"
 #include "core/share.h"
+#include "core/slab.h"
 #include "core/warm.h"
 #include "core/word.h"
 
 /* Why a request is refused. In every case nothing has changed. */
 enum zone_error {
-	ZONE_E_RANGE = 1, /* not pages of this zone */
-	ZONE_E_ALIGN,     /* not a multiple of the order, or no such order */
-	ZONE_E_NOT_HEAD,  /* no allocated block starts there: free already, or the inside of one */
-	ZONE_E_ORDER,     /* a block starts there, of another order */
-	ZONE_E_NOT_HELD,  /* a block starts there, held by somebody else */
-	ZONE_E_TWICE,     /* the batch names it twice */
-	ZONE_E_FULL,      /* no free block is large enough */
-	ZONE_E_DAMAGED,   /* the ledger can't be true */
-	ZONE_E_HELD,      /* who is to share it holds it already */
-	ZONE_E_SHARES     /* the table of share records is full */
+	ZONE_E_RANGE = 1,  /* not pages of this zone */
+	ZONE_E_ALIGN,      /* not a multiple of the order, or no such order */
+	ZONE_E_NOT_HEAD,   /* no allocated block starts there: free already, or the inside of one */
+	ZONE_E_ORDER,      /* a block starts there, of another order */
+	ZONE_E_NOT_HELD,   /* a block starts there, held by somebody else */
+	ZONE_E_TWICE,      /* the batch names it twice */
+	ZONE_E_FULL,       /* no free block is large enough */
+	ZONE_E_DAMAGED,    /* the ledger can't be true */
+	ZONE_E_HELD,       /* who is to share it holds it already */
+	ZONE_E_SHARES,     /* the table of share records is full */
+	ZONE_E_NOT_OBJECT, /* no object of a slab starts there */
+	ZONE_E_CACHE       /* one starts there, of another cache */
 };
 
 struct zone_config {
@@ -46,6 +49,9 @@ struct zone_config {
 	unsigned nr_slots;         /* client slots, 1 .. WORD_NR_SLOTS */
 	uint32_t nr_shares;        /* share records, up to WORD_NR_SHARES: a shared block needs one
 				    * for every SHARE_HOLDERS holders; 0: no block is shared */
+	uint32_t nr_slab_units;    /* room for objects, SLAB_UNIT_WORDS a unit: a multiple of
+				    * SLAB_ROOM_UNITS up to SLAB_UNITS_MAX; 0: no objects */
+	const struct cache_table *caches; /* of the objects; outlives the zone */
 };
 
 #define ZONE_PAGES_MAX (UINT32_C(1) << 28) /* 1 TiB */
@@ -78,7 +84,8 @@ struct zone_block {
 	uint32_t pfn;
 	unsigned order;
 	enum word_kind kind;
-	struct word_owner owner; /* of a shared block: the slot asked for, or any of its holders */
+	struct word_owner owner; /* of a shared block: the slot asked for, or any of its holders; of
+				  * a slab the daemon */
 };
 
 /* What a client slot holds in a zone. */
@@ -86,6 +93,13 @@ struct zone_holder {
 	uint32_t nr_pages;
 	uint32_t nr_counted; /* scratch of zone_validate() */
 	uint64_t regions;    /* a bit a region in which it was granted something */
+};
+
+/* What a client slot holds in objects of a zone. */
+struct zone_object_holder {
+	uint64_t nr_objects;
+	uint64_t bytes;
+	uint64_t nr_counted, bytes_counted; /* scratch of zone_validate() */
 };
 
 struct ledger_header;
@@ -113,6 +127,8 @@ struct zone {
 	unsigned index_in_pool;
 	struct zone_watermarks watermarks;
 	struct share_table shares;
+	struct slab_table slabs;
+	struct zone_object_holder *object_holders; /* by slot; NULL: no objects */
 	struct ledger_header *header;
 };
 
@@ -201,16 +217,17 @@ int zone_share(struct zone *zone, uint32_t pfn, unsigned order, unsigned slot,
 int zone_mark_hole(struct zone *zone, uint32_t pfn, uint32_t nr_pages);
 
 /*
- * Frees what `slot` holds, looking at no more than about max_pages words a call. *cursor starts at
- * 0 and is the caller's to keep between calls; blocks granted to `slot` meanwhile may be missed, so
- * grant it none. True when all is free.
+ * Frees what `slot` holds, objects too, looking at no more than about max_pages words a call.
+ * *cursor starts at 0 and is the caller's to keep between calls; blocks granted to `slot` meanwhile
+ * may be missed, so grant it none. True when all is free.
  */
 bool zone_release(struct zone *zone, unsigned slot, uint32_t max_pages, uint32_t *cursor);
 
 /*
- * Walks allocated blocks in address order, all (slot < 0) or those of one slot, from *cursor on,
- * looking at no more than max_pages words. True with *ret filled and *cursor behind the block;
- * false with *cursor where to go on, or at the zone's capacity when the walk is over.
+ * Walks allocated blocks in address order, all (slot < 0) or those of one slot and the slabs that
+ * it has objects in, from *cursor on, looking at no more than about max_pages words. True with *ret
+ * filled and *cursor behind the block; false with *cursor where to go on, or at the zone's capacity
+ * when the walk is over.
  */
 bool zone_next_block(const struct zone *zone, int slot, uint32_t max_pages, uint32_t *cursor,
 		     struct zone_block *ret);

@@ -16,6 +16,7 @@
 
 #include "core/ledger.h"
 #include "core/zone.h"
+#include "core/zone_slab.h"
 
 static int fault(struct zone_fault *ret, uint32_t pfn, const char *what)
 {
@@ -52,6 +53,8 @@ static int check_head(const struct zone *zone, uint32_t pfn, uint32_t word, stru
 		what = "a batch free was left half done";
 	if (!what && word_kind(word) == WORD_SHARED)
 		what = zone_share_check(zone, pfn);
+	if (!what && word_kind(word) == WORD_SLAB)
+		what = slab_check(&zone->slabs, word_share(word), pfn);
 	if (!what && word_order(word) >= LEDGER_LEAF_ORDER &&
 	    !is_full_below(zone, pfn, word_order(word)))
 		what = "a leaf below a large block is not full";
@@ -60,10 +63,10 @@ static int check_head(const struct zone *zone, uint32_t pfn, uint32_t word, stru
 
 /*
  * Which of the 64 pages at base are held. *covered is where the last large block ends and moves
- * when another starts here.
+ * when another starts here. *looked grows by the words of objects that were looked at.
  */
-static int held_pages(const struct zone *zone, uint32_t base, uint32_t *covered, uint64_t *ret_held,
-		      struct zone_fault *ret)
+static int held_pages(const struct zone *zone, uint32_t base, uint32_t *covered, uint32_t *looked,
+		      uint64_t *ret_held, struct zone_fault *ret)
 {
 	uint64_t held = *covered > base ? LEAF_FULL : 0;
 
@@ -78,6 +81,8 @@ static int held_pages(const struct zone *zone, uint32_t base, uint32_t *covered,
 		r = check_head(zone, pfn, word, ret);
 		if (r)
 			return r;
+		if (word_kind(word) == WORD_SLAB)
+			*looked += zone_object_nr_words(zone, word);
 		if (word_order(word) < LEDGER_LEAF_ORDER) {
 			held |= leaf_mask(i, word_order(word));
 			continue;
@@ -136,7 +141,7 @@ int zone_check(struct zone *zone, uint32_t max_pages, uint32_t *cursor, struct z
 		covered = ledger_covered_until(zone, base);
 	for (uint32_t looked = 0; base < end && looked < max_pages; looked += LEAF_UNITS) {
 		uint64_t held;
-		int r = held_pages(zone, base, &covered, &held, ret);
+		int r = held_pages(zone, base, &covered, &looked, &held, ret);
 
 		if (!r)
 			r = check_free(zone, base, held, covered > base, ret);
@@ -272,5 +277,7 @@ int zone_validate(struct zone *zone, struct zone_fault *ret)
 	if (r)
 		return r;
 	what = zone_share_validate(zone);
+	if (!what)
+		what = zone_object_validate(zone);
 	return what ? fault(ret, 0, what) : check_sums(zone, ret);
 }

@@ -25,6 +25,7 @@
 #include "core/ledger.h"
 #include "core/source.h"
 #include "core/zone.h"
+#include "core/zone_slab.h"
 
 #define ZONE_INDEX_MAX 256u /* in a page address */
 #define PAGEBLOCK_PAGES INDEX_PAGEBLOCK_PAGES
@@ -42,16 +43,34 @@ static uint32_t capacity_of(const struct zone_config *config)
 	return config->capacity_pages ? config->capacity_pages : config->nr_pages;
 }
 
-/* Whole leaves, so that the words of one can be read without a look at where the zone ends. */
-size_t zone_ledger_bytes(const struct zone_config *config)
+static size_t words_end(const struct zone_config *config)
 {
 	return LEDGER_HEADER_BYTES + share_ledger_bytes(config->nr_shares) +
 	       round_up(capacity_of(config), LEAF_UNITS) * sizeof(uint32_t);
 }
 
+/* Whole leaves, so that the words of one can be read without a look at where the zone ends. */
+size_t zone_ledger_bytes(const struct zone_config *config)
+{
+	return words_end(config) + slab_ledger_bytes(config->nr_slab_units);
+}
+
 static size_t holders_bytes(const struct zone_config *config)
 {
 	return round_up(config->nr_slots * sizeof(struct zone_holder), 64);
+}
+
+static size_t object_holders_bytes(const struct zone_config *config)
+{
+	return config->nr_slab_units
+		       ? round_up(config->nr_slots * sizeof(struct zone_object_holder), 64)
+		       : 0;
+}
+
+static size_t slabs_bytes(const struct zone_config *config)
+{
+	return slab_index_bytes(config->nr_slab_units,
+				config->nr_slab_units ? config->caches->nr_caches : 0);
 }
 
 static size_t contiguous_bytes(const struct zone_config *config)
@@ -62,7 +81,8 @@ static size_t contiguous_bytes(const struct zone_config *config)
 size_t zone_index_bytes(const struct zone_config *config)
 {
 	return index_bytes(capacity_of(config)) + contiguous_bytes(config) + holders_bytes(config) +
-	       warm_bytes() + share_index_bytes(config->nr_shares, config->nr_slots);
+	       warm_bytes() + share_index_bytes(config->nr_shares, config->nr_slots) +
+	       object_holders_bytes(config) + slabs_bytes(config);
 }
 
 static bool is_shape_possible(const struct zone_config *config)
@@ -72,7 +92,10 @@ static bool is_shape_possible(const struct zone_config *config)
 	       config->contiguous_pages <= config->nr_pages &&
 	       config->contiguous_pages % PAGEBLOCK_PAGES == 0 &&
 	       config->max_order <= PAGE_ORDER_MAX && config->nr_slots >= 1 &&
-	       config->nr_slots <= WORD_NR_SLOTS && config->nr_shares <= WORD_NR_SHARES;
+	       config->nr_slots <= WORD_NR_SLOTS && config->nr_shares <= WORD_NR_SHARES &&
+	       config->nr_slab_units <= SLAB_UNITS_MAX &&
+	       config->nr_slab_units % SLAB_ROOM_UNITS == 0 &&
+	       (config->caches || !config->nr_slab_units);
 }
 
 static unsigned clip_order(uint32_t nr_pages, unsigned max_order)
@@ -116,6 +139,12 @@ static void zone_lay_out(struct zone *zone, const struct zone_config *config, vo
 	warm_init(&zone->warm, memory);
 	memory += warm_bytes();
 	share_table_init(&zone->shares, config->nr_shares, records, memory);
+	memory += share_index_bytes(config->nr_shares, config->nr_slots);
+	if (config->nr_slab_units)
+		zone->object_holders = (struct zone_object_holder *)memory;
+	memory += object_holders_bytes(config);
+	slab_table_init(&zone->slabs, config->caches, config->nr_slab_units,
+			(uint8_t *)ledger + words_end(config), memory);
 }
 
 /* Headers. */
@@ -131,6 +160,7 @@ static void header_format(struct ledger_header *header, const struct zone_config
 		.nr_pages = config->nr_pages,
 		.end = config->nr_pages,
 		.nr_shares = config->nr_shares,
+		.nr_slab_units = config->nr_slab_units,
 	};
 	__atomic_store_n(&header->magic, LEDGER_MAGIC, __ATOMIC_RELEASE);
 }
@@ -166,7 +196,8 @@ static const char *check_header(const struct ledger_header *header,
 		return "the ledger is that of another zone";
 	if (header->capacity != capacity_of(config) ||
 	    header->nr_contiguous != config->contiguous_pages ||
-	    header->nr_shares != config->nr_shares)
+	    header->nr_shares != config->nr_shares ||
+	    header->nr_slab_units != config->nr_slab_units)
 		return "the ledger is of another shape";
 	if (header->nr_pages < 1 || header->nr_pages < header->nr_contiguous ||
 	    header->nr_pages > header->end || header->end > header->capacity ||
@@ -220,6 +251,10 @@ static void count_pages(struct scan *scan, uint32_t pfn, uint32_t word, uint32_t
 		scan->has_marks |= zone_share_recover(zone, pfn, word);
 		return;
 	}
+	if (word_kind(word) == WORD_SLAB) {
+		ledger_hold(zone, pfn, WORD_SLOT_DAEMON, nr_pages);
+		return;
+	}
 	ledger_hold(zone, pfn, word_slot(word), nr_pages);
 	scan->has_marks |= word_kind(word) == WORD_LEAVING;
 }
@@ -231,6 +266,12 @@ static int scan_block(struct scan *scan, uint32_t pfn, uint32_t word)
 
 	if (r)
 		return r;
+	if (word_kind(word) == WORD_SLAB) {
+		const char *what = zone_object_recover(scan->zone, pfn, word, &scan->has_marks);
+
+		if (what)
+			return fault(scan, pfn, what);
+	}
 	count_pages(scan, pfn, word, UINT32_C(1) << word_order(word));
 	if (word_order(word) > LEDGER_LEAF_ORDER)
 		scan->covered = pfn + (UINT32_C(1) << word_order(word));
@@ -408,6 +449,8 @@ static void undo_marks(struct zone *zone, uint32_t end)
 			ledger_store(zone, pfn, zone->words[pfn] ^ LEDGER_LEAVING);
 		if (word_kind(zone->words[pfn]) == WORD_SHARED)
 			zone_share_unmark(zone, pfn);
+		if (word_kind(zone->words[pfn]) == WORD_SLAB)
+			zone_object_unmark(zone, zone->words[pfn]);
 	}
 }
 
@@ -428,6 +471,7 @@ static int recover(struct zone *zone, struct zone_fault *ret)
 	if (scan.has_large)
 		claim_large(zone, end);
 	share_load_end(&zone->shares);
+	slab_load_end(&zone->slabs);
 	if (scan.has_marks)
 		undo_marks(zone, end);
 	return 0;
@@ -477,5 +521,6 @@ int zone_open(struct zone *zone, const struct zone_config *config, void *ledger,
 	else if (recover(zone, ret))
 		return ZONE_E_DAMAGED;
 	source_set_limit(zone);
+	zone_object_move_edge(zone, zone->edge, header->end);
 	return 0;
 }

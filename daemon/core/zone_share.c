@@ -334,6 +334,8 @@ bool zone_next_holder(const struct zone *zone, uint32_t pfn, uint32_t *cursor,
 		return false;
 	}
 	*ret = word_owner(word);
+	if (word_kind(word) == WORD_SLAB)
+		ret->slot = WORD_SLOT_DAEMON;
 	return true;
 }
 

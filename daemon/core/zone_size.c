@@ -13,6 +13,7 @@
 #include "core/ledger.h"
 #include "core/source.h"
 #include "core/zone.h"
+#include "core/zone_slab.h"
 
 /* Size. */
 
@@ -36,10 +37,15 @@ int zone_resize(struct zone *zone, uint32_t nr_pages)
 
 bool zone_resize_step(struct zone *zone, uint32_t max_pages)
 {
-	if (source_is_retiring(zone))
+	const uint32_t edge = zone->edge;
+
+	if (source_is_retiring(zone)) {
 		source_retire(zone, max_pages);
-	else
+		zone_object_move_edge(zone, zone->edge, edge);
+	} else {
 		source_grow(zone, max_pages);
+		zone_object_move_edge(zone, edge, zone->edge);
+	}
 	return zone->edge == zone->nr_pages;
 }
 

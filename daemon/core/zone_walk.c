@@ -15,6 +15,7 @@
 #include "core/ledger.h"
 #include "core/source.h"
 #include "core/zone.h"
+#include "core/zone_slab.h"
 
 /* What makes a word one of a slot's blocks, of any order. */
 #define HOLDER_MASK (WORD_KIND_MASK | (uint32_t)(WORD_NR_SLOTS - 1) << WORD_SLOT_SHIFT)
@@ -75,16 +76,30 @@ static uint32_t next_leaf(const struct zone *zone, uint32_t base)
 	return base + (UINT32_C(1) << (order > LEDGER_LEAF_ORDER ? order : LEDGER_LEAF_ORDER));
 }
 
+/* The cursor goes over the share records, the units of slabs, and the pages. */
+static bool release_objects(struct zone *zone, unsigned slot, uint32_t max_words, uint32_t *cursor,
+			    uint32_t *looked)
+{
+	uint32_t number = *cursor - zone->shares.nr_records;
+	bool is_done = zone_object_release(zone, slot, max_words, &number, looked);
+
+	*cursor = zone->shares.nr_records + number;
+	return is_done;
+}
+
 bool zone_release(struct zone *zone, unsigned slot, uint32_t max_pages, uint32_t *cursor)
 {
 	const uint32_t region_pages = UINT32_C(1) << zone->region_order;
 	const uint32_t nr_pages = zone->header->end, nr_records = zone->shares.nr_records;
+	const uint32_t nr_before = nr_records + zone->slabs.nr_units;
 	uint32_t looked = 0, base;
 
 	assert(slot < zone->nr_slots);
 	if (*cursor < nr_records && !zone_share_release(zone, slot, max_pages, cursor, &looked))
 		return false;
-	base = (*cursor - nr_records) & ~(LEAF_UNITS - 1);
+	if (*cursor < nr_before && !release_objects(zone, slot, max_pages, cursor, &looked))
+		return false;
+	base = (*cursor - nr_before) & ~(LEAF_UNITS - 1);
 	while (zone->holders[slot].nr_pages && base < nr_pages) {
 		uint32_t next;
 
@@ -93,7 +108,7 @@ bool zone_release(struct zone *zone, unsigned slot, uint32_t max_pages, uint32_t
 			continue;
 		}
 		if (looked >= max_pages) {
-			*cursor = nr_records + base;
+			*cursor = nr_before + base;
 			return false;
 		}
 		next = next_leaf(zone, base);
@@ -104,8 +119,17 @@ bool zone_release(struct zone *zone, unsigned slot, uint32_t max_pages, uint32_t
 	}
 	if (!zone->holders[slot].nr_pages)
 		zone->holders[slot].regions = 0;
-	*cursor = nr_records + nr_pages;
+	*cursor = nr_before + nr_pages;
 	return true;
+}
+
+/* The word that the slab would have as a block of the daemon's. */
+static uint32_t word_of_slab(uint32_t word)
+{
+	const struct word_owner daemon = { .slot = WORD_SLOT_DAEMON,
+					   .mobility = word_mobility(word) };
+
+	return word_make(WORD_SLAB, daemon, word_order(word));
 }
 
 /* The word as it is for the slot that is asked for, or for any holder (slot < 0); 0 for none. */
@@ -114,6 +138,10 @@ static uint32_t holder_word(const struct zone *zone, uint32_t word, int slot)
 	struct share_walk walk = share_walk(word);
 	const uint32_t *entry;
 
+	if (word_kind(word) == WORD_SLAB)
+		return slot < 0 || zone_object_count(zone, word, (unsigned)slot)
+			       ? word_of_slab(word)
+			       : 0;
 	if (word_kind(word) != WORD_SHARED)
 		return slot < 0 || word_slot(word) == (unsigned)slot ? word : 0;
 	entry = slot < 0 ? share_next(&zone->shares, &walk)
@@ -125,13 +153,15 @@ bool zone_next_block(const struct zone *zone, int slot, uint32_t max_pages, uint
 		     struct zone_block *ret)
 {
 	const uint32_t nr_pages = zone->header->end;
-	uint32_t pfn = *cursor < nr_pages ? *cursor : nr_pages;
-	uint32_t end = nr_pages - pfn > max_pages ? pfn + max_pages : nr_pages;
+	uint32_t pfn = *cursor < nr_pages ? *cursor : nr_pages, looked = 0;
 
-	for (uint32_t size = 1; pfn < end; pfn += size) {
+	for (uint32_t size = 1; pfn < nr_pages && looked < max_pages; pfn += size) {
 		uint32_t word = zone->words[pfn], held;
 
 		size = UINT32_C(1) << word_order(word);
+		looked += size;
+		if (slot >= 0 && word_kind(word) == WORD_SLAB)
+			looked += zone_object_nr_words(zone, word);
 		held = word ? holder_word(zone, word, slot) : 0;
 		if (!held)
 			continue;

@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include "core/zone_object.h"
+
 static const struct word_owner owner = { .slot = POOL_FIXTURE_SLOT, .tag = 9 };
 
 /* A ring of four nodes. */
@@ -18,38 +20,67 @@ const uint8_t pool_fixture_ring[POOL_FIXTURE_ZONES * POOL_FIXTURE_ZONES] = {
 	20, 30, 20, 10, /* from 3 */
 };
 
-static struct zone_config config_of(unsigned i)
+static void *zeroed(size_t size_bytes)
+{
+	void *memory = aligned_alloc(64, size_bytes);
+
+	assert_non_null(memory);
+	return memset(memory, 0, size_bytes);
+}
+
+static void caches_reopen(struct pool_fixture *fixture)
+{
+	uint32_t number;
+
+	memset(fixture->cache_index, 0, cache_index_bytes(POOL_FIXTURE_CACHES));
+	assert_int_equal(cache_table_open(&fixture->caches, POOL_FIXTURE_CACHES, 0,
+					  fixture->cache_ledger, fixture->cache_index, &number),
+			 0);
+}
+
+static void caches_setup(struct pool_fixture *fixture)
+{
+	fixture->cache_ledger = zeroed(cache_ledger_bytes(POOL_FIXTURE_CACHES));
+	fixture->cache_index = zeroed(cache_index_bytes(POOL_FIXTURE_CACHES));
+	caches_reopen(fixture);
+}
+
+static struct zone_config config_of(const struct pool_fixture *fixture, unsigned i)
 {
 	return (struct zone_config){ .index = i,
 				     .nr_pages = POOL_FIXTURE_PAGES,
 				     .max_order = 18,
-				     .nr_slots = POOL_FIXTURE_SLOTS };
+				     .nr_slots = POOL_FIXTURE_SLOTS,
+				     .nr_slab_units = POOL_FIXTURE_UNITS,
+				     .caches = &fixture->caches };
 }
 
 static void zone_reopen(struct pool_fixture *fixture, unsigned i)
 {
-	const struct zone_config config = config_of(i);
+	const struct zone_config config = config_of(fixture, i);
+	struct slab_range ranges[2];
 	struct zone_fault fault;
 
 	memset(fixture->indices[i], 0, zone_index_bytes(&config));
 	assert_int_equal(zone_open(&fixture->zones[i], &config, fixture->ledgers[i],
 				   fixture->indices[i], &fault),
 			 0);
+	while (zone_next_slab_room(&fixture->zones[i], ranges))
+		zone_add_slab_room(&fixture->zones[i]);
 }
 
 static void zone_setup(struct pool_fixture *fixture, unsigned i)
 {
-	const struct zone_config config = config_of(i);
+	const struct zone_config config = config_of(fixture, i);
 
-	fixture->ledgers[i] = aligned_alloc(64, zone_ledger_bytes(&config));
-	fixture->indices[i] = aligned_alloc(64, zone_index_bytes(&config));
-	assert_true(fixture->ledgers[i] && fixture->indices[i]);
-	memset(fixture->ledgers[i], 0, zone_ledger_bytes(&config));
+	fixture->ledgers[i] = zeroed(zone_ledger_bytes(&config));
+	fixture->indices[i] = zeroed(zone_index_bytes(&config));
 	zone_reopen(fixture, i);
 }
 
 void pool_fixture_reopen(struct pool_fixture *fixture)
 {
+	caches_reopen(fixture);
 	for (unsigned i = 0; i < POOL_FIXTURE_ZONES; i++)
 		zone_reopen(fixture, i);
 }
@@ -60,13 +91,32 @@ int pool_fixture_setup(void **state)
 	struct zone *zones[POOL_FIXTURE_ZONES];
 
 	assert_non_null(fixture);
+	caches_setup(fixture);
 	for (unsigned i = 0; i < POOL_FIXTURE_ZONES; i++) {
 		zone_setup(fixture, i);
 		zones[i] = &fixture->zones[i];
 	}
 	assert_int_equal(pool_init(&fixture->pool, zones, POOL_FIXTURE_ZONES, pool_fixture_ring),
 			 0);
+	fixture->pool.caches = &fixture->caches;
 	*state = fixture;
+	return 0;
+}
+
+int pool_fixture_setup_quota(void **state)
+{
+	struct pool_fixture *fixture;
+
+	pool_fixture_setup(state);
+	fixture = *state;
+	fixture->quota_memory = malloc(quota_bytes(POOL_FIXTURE_SLOTS));
+	assert_non_null(fixture->quota_memory);
+	quota_init(&fixture->quota, POOL_FIXTURE_SLOTS, fixture->quota_memory);
+	for (unsigned i = 0; i < 2; i++)
+		quota_set(&fixture->quota, i, 0, 0, QUOTA_NO_MAX, QUOTA_NO_MAX);
+	for (unsigned slot = 1; slot < POOL_FIXTURE_SLOTS; slot++)
+		quota_join(&fixture->quota, slot, slot == POOL_FIXTURE_SLOT ? 3 : 1, 0);
+	fixture->pool.quota = &fixture->quota;
 	return 0;
 }
 
@@ -78,6 +128,8 @@ int pool_fixture_teardown(void **state)
 		free(fixture->ledgers[i]);
 		free(fixture->indices[i]);
 	}
+	free(fixture->cache_ledger);
+	free(fixture->cache_index);
 	free(fixture->quota_memory);
 	free(fixture);
 	return 0;

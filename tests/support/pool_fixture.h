@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #pragma once
 
-/* A pool of four zones on a ring of nodes, without a daemon around it. */
+/* A pool of four zones on a ring of nodes, and its caches, without a daemon around it. */
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/cache.h"
 #include "core/pool.h"
 #include "core/quota.h"
 #include "core/zone.h"
@@ -13,6 +14,8 @@
 #define POOL_FIXTURE_ZONES 4u
 #define POOL_FIXTURE_PAGES 256u /* of each zone */
 #define POOL_FIXTURE_SLOTS 8u
+#define POOL_FIXTURE_CACHES 64u
+#define POOL_FIXTURE_UNITS SLAB_ROOM_UNITS /* of each zone, all in use */
 
 /* The holder of all that is taken, and another one. */
 #define POOL_FIXTURE_SLOT 3u
@@ -24,6 +27,8 @@ extern const uint8_t pool_fixture_ring[POOL_FIXTURE_ZONES * POOL_FIXTURE_ZONES];
 struct pool_fixture {
 	struct zone zones[POOL_FIXTURE_ZONES];
 	void *ledgers[POOL_FIXTURE_ZONES], *indices[POOL_FIXTURE_ZONES];
+	struct cache_table caches;
+	void *cache_ledger, *cache_index;
 	struct quota quota;
 	void *quota_memory;
 	struct pool pool;
@@ -35,8 +40,11 @@ struct pool_fixture {
 /* For cmocka: *state is a struct pool_fixture. */
 int pool_fixture_setup(void **state);
 int pool_fixture_teardown(void **state);
+/* The same with limits that limit nothing: all slots under limit 0, the first holder under 1 too.
+ */
+int pool_fixture_setup_quota(void **state);
 
-/* Opens the zones again, from their ledgers alone. */
+/* Opens caches and zones again, from their ledgers alone. */
 void pool_fixture_reopen(struct pool_fixture *fixture);
 
 /* Requests of the first holder: with each policy, and the zone that they prefer or allow. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Zones for tests: the two memories that a service would give them, and nothing else. */
+/*
+ * Zones for tests: the memories that a service would give them, and nothing else. A table of caches
+ * has memories of its own, and is opened before the zone, as a service does.
+ */
 
 #include "support/zone_fixture.h"
 
@@ -20,8 +23,23 @@ static void *zeroed(size_t size_bytes)
 	return memset(memory, 0, size_bytes);
 }
 
+static void open_caches(struct zone_fixture *fixture)
+{
+	uint32_t number;
+
+	if (fixture->config.caches != &fixture->caches)
+		return;
+	free(fixture->cache_index);
+	fixture->cache_index = zeroed(cache_index_bytes(ZONE_FIXTURE_CACHES));
+	assert_int_equal(cache_table_open(&fixture->caches, ZONE_FIXTURE_CACHES, 0,
+					  fixture->cache_ledger, fixture->cache_index, &number),
+			 0);
+	assert_null(cache_table_validate(&fixture->caches));
+}
+
 int zone_fixture_open(struct zone_fixture *fixture, struct zone_fault *ret)
 {
+	open_caches(fixture);
 	free(fixture->index);
 	fixture->index = zeroed(zone_index_bytes(&fixture->config));
 	memset(&fixture->zone, 0xa5, sizeof(fixture->zone));
@@ -43,10 +61,32 @@ struct zone_fixture *zone_fixture_new(const struct zone_config *config)
 
 	assert_non_null(fixture);
 	fixture->config = *config;
+	if (config->nr_slab_units && !config->caches) {
+		fixture->config.caches = &fixture->caches;
+		fixture->cache_ledger = zeroed(cache_ledger_bytes(ZONE_FIXTURE_CACHES));
+	}
 	fixture->ledger = zeroed(zone_ledger_bytes(config));
 	open_or_fail(fixture);
 	fixture->words = fixture->zone.words;
 	return fixture;
+}
+
+struct zone_fixture *zone_fixture_copy(const struct zone_fixture *fixture)
+{
+	struct zone_fixture *copy = calloc(1, sizeof(*copy));
+
+	assert_non_null(copy);
+	copy->config = fixture->config;
+	if (fixture->cache_ledger) {
+		copy->config.caches = &copy->caches;
+		copy->cache_ledger = zeroed(cache_ledger_bytes(ZONE_FIXTURE_CACHES));
+		memcpy(copy->cache_ledger, fixture->cache_ledger,
+		       cache_ledger_bytes(ZONE_FIXTURE_CACHES));
+	}
+	copy->ledger = zone_fixture_save(fixture);
+	open_or_fail(copy);
+	copy->words = copy->zone.words;
+	return copy;
 }
 
 struct zone_fixture *zone_fixture_of(uint32_t nr_pages, uint32_t capacity_pages,
@@ -67,6 +107,8 @@ struct zone_fixture *zone_fixture_free(struct zone_fixture *fixture)
 	if (fixture) {
 		free(fixture->ledger);
 		free(fixture->index);
+		free(fixture->cache_ledger);
+		free(fixture->cache_index);
 	}
 	free(fixture);
 	return NULL;
@@ -87,7 +129,7 @@ int zone_fixture_teardown(void **state)
 uint8_t *zone_fixture_save(const struct zone_fixture *fixture)
 {
 	size_t size_bytes = zone_ledger_bytes(&fixture->config);
-	uint8_t *saved = malloc(size_bytes);
+	uint8_t *saved = aligned_alloc(64, size_bytes);
 
 	assert_non_null(saved);
 	return memcpy(saved, fixture->ledger, size_bytes);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/cache.h"
 #include "core/zone.h"
 
 struct zone_fixture {
@@ -14,10 +15,19 @@ struct zone_fixture {
 	uint8_t *ledger;
 	uint32_t *words; /* of the ledger */
 	void *index;
+	struct cache_table caches; /* of a zone with objects */
+	uint8_t *cache_ledger;
+	void *cache_index;
 };
 
-/* Fails the test if the zone can't be opened. */
+/*
+ * Fails the test if the zone can't be opened. A configuration with slab units and without caches
+ * gets a table of so many, which goes with the zone.
+ */
+#define ZONE_FIXTURE_CACHES 64u
 struct zone_fixture *zone_fixture_new(const struct zone_config *config);
+/* The zone that a next daemon would find now: opened on copies of the ledgers. */
+struct zone_fixture *zone_fixture_copy(const struct zone_fixture *fixture);
 /*
  * The same of blocks up to the largest order. capacity_pages may be 0: no more than there are. Most
  * tests have such a zone.

@@ -92,8 +92,11 @@ void zone_model_take(struct zone_model *model, uint32_t pfn, unsigned order, uns
 	assert_true(pfn >= model->nr_contiguous || end <= model->nr_contiguous);
 	if (pfn < model->nr_contiguous && holder != ZONE_MODEL_HOLE)
 		assert_true(mobility != MOBILITY_UNMOVABLE || order >= INDEX_PAGEBLOCK_ORDER);
-	assert_int_equal(word_kind(word), holder == ZONE_MODEL_HOLE ? WORD_HOLE : WORD_PAGE);
-	assert_int_equal(word_slot(word), holder == ZONE_MODEL_HOLE ? 0 : holder);
+	assert_int_equal(word_kind(word), holder == ZONE_MODEL_HOLE   ? WORD_HOLE
+					  : holder == ZONE_MODEL_SLAB ? WORD_SLAB
+								      : WORD_PAGE);
+	if (holder != ZONE_MODEL_SLAB)
+		assert_int_equal(word_slot(word), holder == ZONE_MODEL_HOLE ? 0 : holder);
 	assert_int_equal(word_mobility(word), mobility);
 	assert_int_equal(word_order(word), order);
 	model->words[pfn] = word;
@@ -282,7 +285,7 @@ static void compare_groups(struct zone_model *model, const struct zone_counts *c
 
 static void compare_sums(const struct zone_model *model)
 {
-	uint64_t held[ZONE_MODEL_NR_SLOTS] = { 0 }, nr_holes = 0, nr_draining = 0;
+	uint64_t held[ZONE_MODEL_NR_SLOTS] = { 0 }, nr_holes = 0, nr_slab = 0, nr_draining = 0;
 
 	for (uint32_t pfn = 0; pfn < model->capacity; pfn++) {
 		unsigned holder = model->holder[pfn];
@@ -290,6 +293,8 @@ static void compare_sums(const struct zone_model *model)
 		nr_draining += pfn >= model->edge && holder != ZONE_MODEL_FREE;
 		if (holder == ZONE_MODEL_HOLE)
 			nr_holes++;
+		else if (holder == ZONE_MODEL_SLAB)
+			nr_slab++;
 		else if (pfn < model->edge || holder != ZONE_MODEL_FREE)
 			held[holder]++;
 	}
@@ -297,6 +302,7 @@ static void compare_sums(const struct zone_model *model)
 	assert_int_equal(zone_nr_free(model->zone), held[ZONE_MODEL_FREE]);
 	assert_int_equal(zone_nr_holes(model->zone), nr_holes);
 	assert_int_equal(zone_nr_draining(model->zone), nr_draining);
+	assert_int_equal(zone_held_pages(model->zone, WORD_SLOT_DAEMON), nr_slab);
 	for (unsigned slot = 1; slot < ZONE_MODEL_NR_SLOTS; slot++)
 		assert_int_equal(zone_held_pages(model->zone, slot), held[slot]);
 }

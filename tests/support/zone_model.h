@@ -4,7 +4,7 @@
 /*
  * A zone beside a model too simple to be wrong: of each page who holds it, and the word that must
  * stand in the ledger. Everything else that a zone says is worked out from these two by looking at
- * all of them.
+ * all of them. Slabs are the daemon's pages here; support/object_model.h looks into them.
  */
 
 #include <stdbool.h>
@@ -15,6 +15,7 @@
 
 #define ZONE_MODEL_FREE 0u
 #define ZONE_MODEL_HOLE 0xffu
+#define ZONE_MODEL_SLAB 0xfeu
 #define ZONE_MODEL_NR_SLOTS 9u /* slot 0 holds nothing */
 #define ZONE_MODEL_INDEX 3u    /* of the zone in its pool */
 
@@ -22,7 +23,7 @@ struct zone_model {
 	struct zone_fixture *fixture;
 	struct zone *zone;
 	uint32_t *words; /* by page: what the ledger must have */
-	uint8_t *holder; /* by page: a slot, FREE or HOLE */
+	uint8_t *holder; /* by page: a slot, FREE, HOLE or SLAB */
 	uint32_t capacity, nr_contiguous;
 	uint32_t size, edge;
 	unsigned max_order;

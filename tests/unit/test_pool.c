@@ -23,24 +23,6 @@
 static const struct word_owner owner = { .slot = SLOT, .tag = 9 };
 static const struct word_owner other = { .slot = OTHER, .tag = 1 };
 
-/* All slots under limit 0, SLOT under limit 1 too. */
-static int setup_quota(void **state)
-{
-	struct pool_fixture *fixture;
-
-	pool_fixture_setup(state);
-	fixture = *state;
-	fixture->quota_memory = malloc(quota_bytes(POOL_FIXTURE_SLOTS));
-	assert_non_null(fixture->quota_memory);
-	quota_init(&fixture->quota, POOL_FIXTURE_SLOTS, fixture->quota_memory);
-	quota_set(&fixture->quota, 0, 0, 0, QUOTA_NO_MAX, QUOTA_NO_MAX);
-	quota_set(&fixture->quota, 1, 0, 0, QUOTA_NO_MAX, QUOTA_NO_MAX);
-	for (unsigned slot = 1; slot < POOL_FIXTURE_SLOTS; slot++)
-		quota_join(&fixture->quota, slot, slot == SLOT ? 3 : 1, 0);
-	fixture->pool.quota = &fixture->quota;
-	return 0;
-}
-
 /* The pool. */
 
 static void test_pool_refuses_impossible_shapes(void **state)
@@ -315,7 +297,8 @@ static void test_pool_frees_what_is_draining(void **state)
 
 #define POOL_TEST(name)                                                                            \
 	cmocka_unit_test_setup_teardown(name, pool_fixture_setup, pool_fixture_teardown)
-#define QUOTA_TEST(name) cmocka_unit_test_setup_teardown(name, setup_quota, pool_fixture_teardown)
+#define QUOTA_TEST(name)                                                                           \
+	cmocka_unit_test_setup_teardown(name, pool_fixture_setup_quota, pool_fixture_teardown)
 
 int main(void)
 {

@@ -105,13 +105,15 @@ static void test_zone_open_doubts_words(void **state)
 {
 	const struct word_owner nobody = { .slot = ZONE_FIXTURE_SLOTS },
 				odd = { .slot = 1, .mobility = 3 };
-	const enum word_kind kinds[] = { WORD_FREE, WORD_SLAB, WORD_SCRUB, 7 };
+	const enum word_kind kinds[] = { WORD_FREE, WORD_SCRUB, 7 };
 	struct zone_fixture *fixture = *state;
 
 	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		assert_word_damaged(fixture, 9, word_make(kinds[i], owner, 0), 9,
 				    "a block is of no known kind");
 	assert_word_damaged(fixture, 9, 5, 9, "a block is of no known kind");
+	assert_word_damaged(fixture, 9, word_make_slab(0, MOBILITY_MOVABLE, 0), 9,
+			    "a slab's number is that of none");
 	assert_word_damaged(fixture, 9, word_make(WORD_PAGE, nobody, 0), 9,
 			    "a block's holder is no slot");
 	assert_word_damaged(fixture, 9, word_make(WORD_LEAVING, nobody, 0), 9,
