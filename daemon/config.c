@@ -445,10 +445,11 @@ static void print_pool(const struct service_pool_config *pool, FILE *out)
 		pool->name, size_format(&pool->size, size), size_format(&page, page_size),
 		settings_commit_name(pool->commit), settings_scrub_name(pool->scrub),
 		pool->access.nr_entries, pool->read_access.nr_entries);
-	fprintf(out, "    watermark %s %s %s, contiguous %s, max_order %u\n",
+	fprintf(out, "    watermark %s %s %s, contiguous %s, max_order %u, debug_objects %s\n",
 		size_format(&pool->watermark_min, min), size_format(&pool->watermark_low, low),
 		size_format(&pool->watermark_high, high),
-		size_format(&pool->contiguous, contiguous), pool->max_order);
+		size_format(&pool->contiguous, contiguous), pool->max_order,
+		pool->debug_objects ? "yes" : "no");
 }
 
 void config_print(const struct service_config *config, FILE *out)

@@ -27,7 +27,7 @@ struct options {
 
 static const char usage[] =
 	"Usage: pagepoold [OPTION]...\n"
-	"Owns memory and grants pages of it to the processes of this host.\n"
+	"Owns memory and grants pages and objects of it to the processes of this host.\n"
 	"\n"
 	"  -c, --config FILE   read FILE, then conf.d/*.conf beside it\n"
 	"                      (default: " CONFIG_DEFAULT_FILE " if it exists and\n"

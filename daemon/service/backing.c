@@ -14,6 +14,10 @@
  * that take. A job zeroes a few MiB and then goes to the end of the queue, so that a grant of one
  * page does not wait behind the zeroing of a GiB.
  *
+ * A run of objects lies in one slab, so it is looked at as one range first: where all of that is
+ * committed and was the same uid's, 64 objects cost a few compares. Else its pages are made sure of
+ * together, and zeroing goes object by object, as what is between them may be others'.
+ *
  * Zeroing before the chunk is committed would let the zeroing itself run out of memory; telling the
  * client before the zeroing would show it another uid's data. A failure at any stage ends in done
  * with -ENOMEM, and the scrub still knows that the pages are not clean.
@@ -29,12 +33,15 @@
 
 #include "core/page.h"
 #include "service/commit.h"
+#include "service/extent_walk.h"
 #include "service/log.h"
 #include "service/scrub.h"
 #include "service/segment.h"
 #include "service/worker.h"
 
-#define ZERO_JOB_PAGES_MAX 2048u /* 8 MiB: a few milliseconds */
+/* For one job, a few milliseconds: bytes, or small extents at two system calls each. */
+#define ZERO_JOB_BYTES_MAX (UINT64_C(8) << 20)
+#define ZERO_JOB_EXTENTS_MAX 1024u
 
 struct backing {
 	struct segment segment;
@@ -55,8 +62,8 @@ struct prepare {
 	struct backing_request *request;
 	uid_t uid;
 	struct scrub_list to_zero;
-	size_t next_extent;       /* of to_zero; this and the following are the helper thread's */
-	uint32_t nr_pages_zeroed; /* of that extent */
+	size_t next_extent;    /* of to_zero; this and the following are the helper thread's */
+	uint64_t bytes_zeroed; /* of that extent */
 	int zero_error;
 	struct prepare *next, **link;
 };
@@ -89,8 +96,7 @@ int backing_new(const struct backing_config *config, struct worker_pool *workers
 	}
 	error = commit_init(&backing->commit, &backing->segment, config->size_bytes, workers);
 	if (!error)
-		error = scrub_init(&backing->scrub, config->scrub,
-				   (uint32_t)(config->capacity_bytes / PAGE_BYTES));
+		error = scrub_init(&backing->scrub, config->scrub, config->capacity_bytes);
 	if (error) {
 		log_error("%s: no memory for its records", config->name);
 		backing_free(backing);
@@ -142,13 +148,12 @@ static void finish_prepare(struct prepare *prepare, int error)
 	request->done(request, error ? -ENOMEM : 0);
 }
 
-static int zero_pages(const struct backing *backing, uint64_t pfn, uint32_t nr_pages)
+static int zero_bytes(const struct backing *backing, uint64_t offset, uint64_t size_bytes)
 {
 	/* With touch, what nobody touched is not to be paid for. */
 	if (backing->commit_policy == SERVICE_COMMIT_TOUCH)
-		return segment_zero_sparse(&backing->segment, pfn * PAGE_BYTES,
-					   nr_pages * PAGE_BYTES);
-	return segment_zero(&backing->segment, pfn * PAGE_BYTES, nr_pages * PAGE_BYTES);
+		return segment_zero_sparse(&backing->segment, offset, size_bytes);
+	return segment_zero(&backing->segment, offset, size_bytes);
 }
 
 static bool is_zeroed(const struct prepare *prepare)
@@ -156,25 +161,33 @@ static bool is_zeroed(const struct prepare *prepare)
 	return prepare->next_extent == prepare->to_zero.nr_extents;
 }
 
+/* Zeroes up to so many bytes of the next extent; returns how many. */
+static uint64_t zero_next(struct prepare *prepare, uint64_t bytes_max)
+{
+	const struct scrub_extent *extent = &prepare->to_zero.extents[prepare->next_extent];
+	uint64_t nr_bytes = extent->size_bytes - prepare->bytes_zeroed;
+
+	if (nr_bytes > bytes_max)
+		nr_bytes = bytes_max;
+	prepare->zero_error =
+		zero_bytes(prepare->backing, extent->offset + prepare->bytes_zeroed, nr_bytes);
+	prepare->bytes_zeroed += nr_bytes;
+	if (prepare->bytes_zeroed == extent->size_bytes) {
+		prepare->next_extent++;
+		prepare->bytes_zeroed = 0;
+	}
+	return nr_bytes;
+}
+
 static void run_zero_job(struct worker_job *job)
 {
 	struct prepare *prepare = (struct prepare *)job;
-	uint32_t nr_left = ZERO_JOB_PAGES_MAX;
+	uint64_t bytes_left = ZERO_JOB_BYTES_MAX;
 
-	while (nr_left > 0 && !is_zeroed(prepare) && !prepare->zero_error) {
-		const struct scrub_extent *extent = &prepare->to_zero.extents[prepare->next_extent];
-		uint32_t nr_pages = extent->nr_pages - prepare->nr_pages_zeroed;
-
-		if (nr_pages > nr_left)
-			nr_pages = nr_left;
-		prepare->zero_error = zero_pages(prepare->backing,
-						 extent->pfn + prepare->nr_pages_zeroed, nr_pages);
-		nr_left -= nr_pages;
-		prepare->nr_pages_zeroed += nr_pages;
-		if (prepare->nr_pages_zeroed == extent->nr_pages) {
-			prepare->next_extent++;
-			prepare->nr_pages_zeroed = 0;
-		}
+	for (unsigned i = 0; i < ZERO_JOB_EXTENTS_MAX; i++) {
+		if (bytes_left == 0 || is_zeroed(prepare) || prepare->zero_error)
+			break;
+		bytes_left -= zero_next(prepare, bytes_left);
 	}
 }
 
@@ -225,40 +238,38 @@ static struct prepare *prepare_new(struct backing *backing, struct backing_reque
 	return prepare;
 }
 
-/*
- * What was granted, extent by extent: either one range, or runs, whose masks are cut into stretches
- * of ones.
- */
-struct extent_walk {
-	struct scrub_extent range;
-	unsigned order;
-	const struct page_run *run, *end;
-	uint64_t mask; /* what is left of *run */
-};
-
-static bool walk_next(struct extent_walk *walk, struct scrub_extent *ret)
+/* What of a run of objects is to be zeroed. */
+static int claim_objects(struct scrub *scrub, const struct backing_objects *objects, size_t i,
+			 uid_t uid, struct scrub_list *to_zero)
 {
-	unsigned first, nr_blocks;
-	uint64_t after;
+	const struct object_run *run = &objects->runs[i];
+	uint64_t zeroed = 0;
 
-	if (walk->range.nr_pages > 0) {
-		*ret = walk->range;
-		walk->range.nr_pages = 0;
-		return true;
+	for (uint64_t mask = run->mask; mask; mask &= mask - 1) {
+		unsigned bit = (unsigned)__builtin_ctzll(mask);
+		struct scrub_extent object = extent_of_object(objects, run, bit);
+		uint64_t before_bytes = to_zero->size_bytes;
+		int error = scrub_grant(scrub, &object, uid, to_zero);
+
+		if (error)
+			return error;
+		if (to_zero->size_bytes > before_bytes)
+			zeroed |= mask & -mask;
 	}
-	while (walk->mask == 0) {
-		if (walk->run == walk->end || ++walk->run == walk->end)
-			return false;
-		walk->mask = walk->run->mask;
-	}
-	first = (unsigned)__builtin_ctzll(walk->mask);
-	after = ~(walk->mask >> first);
-	nr_blocks = after ? (unsigned)__builtin_ctzll(after) : 64;
-	ret->pfn = (uint32_t)page_address_pfn(walk->run->base) + ((uint32_t)first << walk->order);
-	ret->nr_pages = (uint32_t)nr_blocks << walk->order;
-	/* Adding the lowest one carries through the stretch. */
-	walk->mask &= walk->mask + (UINT64_C(1) << first);
-	return true;
+	if (zeroed && objects->will_zero)
+		objects->will_zero(objects, i, zeroed);
+	return 0;
+}
+
+/* The same for what the walk gave last. */
+static int claim_extent(struct scrub *scrub, const struct extent_walk *walk,
+			const struct scrub_extent *extent, uid_t uid, struct scrub_list *to_zero)
+{
+	if (!walk->objects)
+		return scrub_grant(scrub, extent, uid, to_zero);
+	if (scrub_is_own(scrub, extent, uid))
+		return 0;
+	return claim_objects(scrub, walk->objects, walk->next_objects - 1, uid, to_zero);
 }
 
 /* Whether all of it is committed, and what of it is to be zeroed. */
@@ -268,13 +279,14 @@ static int survey(struct backing *backing, struct extent_walk walk, uid_t uid, b
 	bool ready = true;
 	struct scrub_extent extent;
 
-	while (walk_next(&walk, &extent)) {
-		int error = scrub_grant(&backing->scrub, extent.pfn, extent.nr_pages, uid, to_zero);
+	while (extent_walk_next(&walk, &extent)) {
+		int error = claim_extent(&backing->scrub, &walk, &extent, uid, to_zero);
 
 		if (error)
 			return error;
 		if (backing->commit_policy != SERVICE_COMMIT_TOUCH)
-			ready &= commit_is_ready(&backing->commit, extent.pfn, extent.nr_pages);
+			ready &= commit_is_ready(&backing->commit, extent_first_page(&extent),
+						 extent_nr_pages(&extent));
 	}
 	*ret_ready = ready;
 	return 0;
@@ -286,8 +298,9 @@ static int start_prepare(struct prepare *prepare, struct extent_walk walk, bool 
 	struct commit_wait *wait = &prepare->wait;
 	struct scrub_extent extent;
 
-	while (!is_committed && !wait->error && walk_next(&walk, &extent))
-		commit_need(&backing->commit, extent.pfn, extent.nr_pages, wait);
+	while (!is_committed && !wait->error && extent_walk_next(&walk, &extent))
+		commit_need(&backing->commit, extent_first_page(&extent), extent_nr_pages(&extent),
+			    wait);
 	if (wait->nr_pending > 0)
 		return -EINPROGRESS; /* an error waits for those jobs too */
 	if (wait->error) {
@@ -303,10 +316,12 @@ static int prepare_walk(struct backing *backing, struct extent_walk walk, uid_t 
 {
 	struct scrub_list to_zero = { 0 };
 	struct prepare *prepare;
-	bool is_committed;
+	bool is_committed = false;
 	int error;
 
 	error = survey(backing, walk, uid, &is_committed, &to_zero);
+	if (walk.objects && walk.objects->is_overwritten)
+		scrub_list_deinit(&to_zero);
 	if (!error && is_committed && to_zero.nr_extents == 0)
 		return 0;
 	prepare = error ? NULL : prepare_new(backing, request, uid, &to_zero);
@@ -320,19 +335,30 @@ static int prepare_walk(struct backing *backing, struct extent_walk walk, uid_t 
 int backing_prepare(struct backing *backing, unsigned order, const struct page_run *runs,
 		    size_t nr_runs, uid_t uid, struct backing_request *request)
 {
-	struct extent_walk walk = { .order = order, .run = runs, .end = runs + nr_runs };
-
-	if (nr_runs > 0)
-		walk.mask = runs->mask;
-	return prepare_walk(backing, walk, uid, request);
+	return prepare_walk(backing, extent_walk_blocks(order, runs, nr_runs), uid, request);
 }
 
 int backing_prepare_range(struct backing *backing, uint32_t pfn, uint32_t nr_pages, uid_t uid,
 			  struct backing_request *request)
 {
-	struct extent_walk walk = { .range = { pfn, nr_pages } };
+	return prepare_walk(backing, extent_walk_range(pfn, nr_pages), uid, request);
+}
 
-	return prepare_walk(backing, walk, uid, request);
+int backing_prepare_objects(struct backing *backing, const struct backing_objects *objects,
+			    uid_t uid, struct backing_request *request)
+{
+	return prepare_walk(backing, extent_walk_objects(objects), uid, request);
+}
+
+int backing_read(const struct backing *backing, uint64_t offset, void *data, size_t size_bytes)
+{
+	return segment_read(&backing->segment, offset, data, size_bytes);
+}
+
+int backing_write(const struct backing *backing, uint64_t offset, const void *data,
+		  size_t size_bytes)
+{
+	return segment_write(&backing->segment, offset, data, size_bytes);
 }
 
 /* Resizing. */
@@ -371,8 +397,8 @@ static void finish_release(struct worker_job *job)
 
 	/* Else what is in the pages is still somebody's. */
 	if (!release->error)
-		scrub_forget(&release->backing->scrub, (uint32_t)(release->offset / PAGE_BYTES),
-			     (uint32_t)(release->size_bytes / PAGE_BYTES));
+		scrub_forget(&release->backing->scrub,
+			     &(struct scrub_extent){ release->offset, release->size_bytes });
 	release->done(release);
 }
 

@@ -17,10 +17,10 @@
 #include <sys/types.h>
 
 #include "service/service.h"
-
 #include "service/worker.h"
 
 struct backing;
+struct object_run;
 struct page_run;
 
 struct backing_config {
@@ -53,7 +53,8 @@ void backing_commit_all(struct backing *backing, uint64_t size_bytes,
 
 /*
  * A grant that waits for its memory. The caller's, untouched until done, which is called exactly
- * once; till then the blocks must stay allocated, as they may yet be written zeros.
+ * once for each -EINPROGRESS; till then the blocks must stay allocated, as they may yet be written
+ * zeros. One may wait for several calls at once.
  */
 struct backing_request {
 	void (*done)(struct backing_request *request, int error); /* on the loop; 0 or -ENOMEM */
@@ -70,6 +71,31 @@ int backing_prepare(struct backing *backing, unsigned order, const struct page_r
 /* The same for nr_pages adjacent pages. */
 int backing_prepare_range(struct backing *backing, uint32_t pfn, uint32_t nr_pages, uid_t uid,
 			  struct backing_request *request);
+
+/* Granted objects of one cache. */
+struct backing_objects {
+	uint32_t stride_bytes;
+	uint32_t size_bytes; /* of each, from its start: its own */
+	const struct object_run *runs;
+	size_t nr_runs; /* each names an object at least */
+	/* The objects of the mask, in run i, are to be zeroed. Called before any is. May be NULL.
+	 */
+	void (*will_zero)(const struct backing_objects *objects, size_t i, uint64_t mask);
+	void *data;
+	bool is_overwritten; /* by the caller, all of it, before it is told: nothing is zeroed */
+};
+
+/* The same for them: the pages that they lie in are backed, their own bytes are zeroed. */
+int backing_prepare_objects(struct backing *backing, const struct backing_objects *objects,
+			    uid_t uid, struct backing_request *request);
+
+/*
+ * Bytes of the zone, for helper threads: a client may change them at any time. What is not backed
+ * reads as zeros. 0, or a negative errno: -ENOMEM when there is no memory.
+ */
+int backing_read(const struct backing *backing, uint64_t offset, void *data, size_t size_bytes);
+int backing_write(const struct backing *backing, uint64_t offset, const void *data,
+		  size_t size_bytes);
 
 /*
  * Resizing. To grow: backing_expect(), backing_reserve(), where everything must be committed

@@ -33,9 +33,9 @@
 /* A killed process hangs up before its pidfd tells: that is no quarantine to speak of. */
 #define CLIENT_QUARANTINE_TOLD_MS 1000u
 
-static uint64_t client_held_pages(const struct client *client)
+static uint64_t client_held_bytes(const struct client *client)
 {
-	return pools_held_pages(&client->clients->service->pools, client->slot);
+	return pools_held_bytes(&client->clients->service->pools, client->slot);
 }
 
 static void client_die(struct client *client)
@@ -49,7 +49,7 @@ static void client_settle(struct client *client)
 {
 	bool is_idle = client->nr_laters == 0;
 
-	if (client->state == CLIENT_QUARANTINED && is_idle && client_held_pages(client) == 0)
+	if (client->state == CLIENT_QUARANTINED && is_idle && client_held_bytes(client) == 0)
 		client_die(client);
 	if (client->state == CLIENT_DYING && is_idle) {
 		client->state = CLIENT_SWEEPING;
@@ -180,7 +180,7 @@ void client_check_time(struct client *client, uint64_t now_ms)
 				 "client %u '%s' hung up but its process %d lives: %" PRIu64
 				 " KiB are in quarantine until it ends",
 				 client->slot, client->name, (int)client->peer.credentials.pid,
-				 client_held_pages(client) << (PAGE_SHIFT - 10));
+				 client_held_bytes(client) >> 10);
 	}
 }
 
@@ -218,6 +218,14 @@ void client_reply(struct client *client, const struct message *reply, const int 
 	if (client->session &&
 	    (reply->status == MESSAGE_STATUS_PROTOCOL || reply->status == MESSAGE_STATUS_VERSION))
 		session_finish(client->session);
+}
+
+struct zone_leaver client_leaver(const struct client *client)
+{
+	const struct slot *slot = &client->clients->slots.slots[client->slot];
+
+	return (struct zone_leaver){ .slot = client->slot,
+				     .generation = slot->generation % WORD_NR_TAGS };
 }
 
 unsigned client_unread_fds(const struct client *client)

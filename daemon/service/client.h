@@ -5,7 +5,7 @@
  * A client: the process behind a connection, from its accept until everything it held is free
  * again. It outlives its session when the socket hangs up and the process does not.
  *
- *   NEW --hello--> LIVE --hang-up, holding blocks--> QUARANTINED
+ *   NEW --hello--> LIVE --hang-up, holding memory--> QUARANTINED
  *                   |                                    |
  *                   +--the process ends, goodbye, hang-up with nothing held--> DYING --> swept
  */
@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "core/zone_object.h"
 #include "proto/message.h"
 #include "service/peer.h"
 
@@ -83,6 +84,9 @@ void client_later_end(struct later *later, struct message *reply);
 /* Sends, and ends the connection after a reply that says it closes. */
 void client_reply(struct client *client, const struct message *reply, const int *fds,
 		  unsigned nr_fds);
+
+/* As who it frees objects. */
+struct zone_leaver client_leaver(const struct client *client);
 
 /* Descriptors that were sent to it, or are to be, and that it has perhaps not read. */
 unsigned client_unread_fds(const struct client *client);

@@ -36,6 +36,14 @@ static const dispatch_fn dispatch_table[MESSAGE_NR_TYPES] = {
 	[MESSAGE_RELOAD] = handler_reload,
 	[MESSAGE_LIST_LIMITS] = handler_list_limits,
 	[MESSAGE_PLAN_CONTIGUOUS] = handler_plan_contiguous,
+	[MESSAGE_CREATE_CACHE] = handler_create_cache,
+	[MESSAGE_DESTROY_CACHE] = handler_destroy_cache,
+	[MESSAGE_SHRINK_CACHE] = handler_shrink_cache,
+	[MESSAGE_GENERAL_CACHES] = handler_general_caches,
+	[MESSAGE_ALLOC_OBJECTS] = handler_alloc_objects,
+	[MESSAGE_FREE_OBJECTS] = handler_free_objects,
+	[MESSAGE_LIST_CACHES] = handler_list_caches,
+	[MESSAGE_CHECK_OBJECTS] = handler_check_objects,
 };
 
 static enum dispatch_result dispatch_refuse(struct message *reply, enum message_status status,

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * From allocated blocks to a reply: pages are told to a client only when the memory behind them is
- * ready, and given back when it can't be.
+ * From what was allocated to a reply: pages and objects are told to a client only when the memory
+ * behind them is ready, and given back when it can't be.
  */
 
 #include <stddef.h>
@@ -13,6 +13,7 @@
 #include "core/page.h"
 #include "service/dispatch.h"
 
+struct cache_layout;
 struct grant;
 struct pools_pool;
 
@@ -25,18 +26,21 @@ int grants_init(struct grants *grants);
 /* Forgets those that wait. Accepts a zeroed one. No job of a backing may be running. */
 void grants_deinit(struct grants *grants);
 
-/* What was allocated for one request. */
-struct grant_pages {
+/* What was allocated for one request: blocks, one exact allocation, or objects. */
+struct granted {
 	struct pools_pool *pool;
 	unsigned order;    /* of the blocks */
-	uint32_t nr_pages; /* of one exact allocation at runs[0].base; 0: blocks */
-	const struct page_run *runs;
+	uint32_t nr_pages; /* of the exact allocation at pages[0].base; 0: blocks */
+	const struct page_run *pages;
+	const struct cache_layout *layout; /* of the objects' cache; NULL: pages */
+	struct object_run *objects;
 	size_t nr_runs; /* 1 .. MESSAGE_BATCH_BLOCKS_MAX */
 };
 
 /*
- * Makes the pages ready and tells them: now, in *reply, or later. When there is no memory for them
- * they are free again and *reply says so. The runs are the caller's and not needed afterwards.
+ * Makes it ready and tells it: now, in *reply, or later. When there is no memory for it, it is free
+ * again and *reply says so. The runs are the caller's and not needed afterwards; objects among them
+ * may have become raw.
  */
-enum dispatch_result grant_tell(struct call *call, uint64_t id, const struct grant_pages *pages,
+enum dispatch_result grant_tell(struct call *call, uint64_t id, const struct granted *granted,
 				struct message *reply);

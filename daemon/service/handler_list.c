@@ -1,21 +1,29 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Requests that list what there is: clients and blocks.
+ * Requests that list what there is: clients, blocks and caches.
  *
  * Lists come in parts, each of a bounded length and made with a bounded amount of reading, so a
  * part may be empty and not the last. A cursor is a place (a slot; a pool, zone and page), never a
  * pointer: the daemon keeps nothing between two parts, and what changes meanwhile shows or not.
  */
 
+#include "core/pool_object.h"
 #include "core/zone.h"
+#include "proto/frame.h"
 #include "proto/message.h"
 #include "service/handlers.h"
 #include "service/loop.h"
 #include "service/state.h"
 
 #define LIST_WORDS_MAX (128u * 1024u) /* of ledger, for one part: about 0.1 ms */
+#define LIST_STEP_WORDS 1024u         /* before what was found is looked at */
+#define LIST_BLOCK_BYTES_MAX 168u     /* on the wire: two names of 63 bytes, and numbers */
 #define LIST_ZONE_SHIFT 32u
 #define LIST_POOL_SHIFT 40u
+
+_Static_assert(HANDLER_BLOCKS_MAX <= MESSAGE_BLOCKS_MAX &&
+		       HANDLER_BLOCKS_MAX * LIST_BLOCK_BYTES_MAX + 256 < FRAME_BYTES_MAX,
+	       "a list of blocks fits a frame");
 
 static enum message_client_state handler_client_state(const struct client *client)
 {
@@ -42,7 +50,7 @@ static struct message_client_info handler_client_info(const struct service *serv
 		.pid = client->peer.credentials.pid,
 		.uid = client->peer.credentials.uid,
 		.state = handler_client_state(client),
-		.held_bytes = pools_held_pages(&service->pools, client->slot) << PAGE_SHIFT,
+		.held_bytes = pools_held_bytes(&service->pools, client->slot),
 		.connected_s = (loop_now_ms(service->loop) - client->connected_ms) / 1000,
 	};
 }
@@ -80,34 +88,65 @@ struct block_walk {
 	size_t nr_infos;
 };
 
+struct message_block_info handler_describe_block(const struct pools_pool *pool, unsigned index,
+						 const struct zone_block *block, int slot)
+{
+	const struct pools_zone *zone = &pool->zones[index];
+	struct message_block_info info = {
+		.pool = pool->config->name,
+		.zone = zone->name,
+		.page = page_address(index, block->pfn),
+		.order = block->order,
+		.client = block->owner.slot,
+		.kind = block->kind,
+		.cache = "",
+	};
+	struct zone_slab slab;
+
+	if (block->kind != WORD_SLAB || !zone_find_slab(zone->zone, block->pfn, &slab))
+		return info;
+	info.cache = pool->caches.records[cache_table_name(&pool->caches, slab.cache)].name;
+	info.objects = slab.nr_objects;
+	info.held_objects =
+		slot < 0 ? slab.nr_held : zone_count_held(zone->zone, &slab, (unsigned)slot);
+	return info;
+}
+
+/* The slot may hold something there. */
+static bool handler_holds(const struct block_walk *walk, const struct zone *zone)
+{
+	return walk->slot < 0 || zone_held_pages(zone, (unsigned)walk->slot) ||
+	       zone_held_objects(zone, (unsigned)walk->slot);
+}
+
+/* The next block, or as many words without one as a step has. */
+static void handler_walk_step(struct block_walk *walk, const struct pools_pool *pool)
+{
+	const struct zone *zone = pool->zones[walk->zone].zone;
+	struct message_block_info *info = &walk->infos[walk->nr_infos];
+	uint32_t from = walk->pfn, nr_read = LIST_STEP_WORDS;
+	struct zone_block block;
+
+	if (zone_next_block(zone, walk->slot, LIST_STEP_WORDS, &walk->pfn, &block)) {
+		*info = handler_describe_block(pool, (unsigned)walk->zone, &block, walk->slot);
+		walk->nr_infos++;
+		/* What lies inside a block is not read, but for the words of a slab. */
+		nr_read = block.pfn - from + 1 + (walk->slot < 0 ? 0 : info->objects);
+	}
+	walk->nr_words -= nr_read < walk->nr_words ? nr_read : walk->nr_words;
+}
+
 /* Takes the blocks of one zone; true when the zone is done. */
 static bool handler_walk_zone(struct block_walk *walk, const struct pools_pool *pool)
 {
-	const struct pools_zone *zone = &pool->zones[walk->zone];
-	uint32_t nr_pages = zone_capacity(zone->zone);
+	const struct zone *zone = pool->zones[walk->zone].zone;
 
-	if (walk->slot >= 0 && zone_held_pages(zone->zone, (unsigned)walk->slot) == 0)
+	if (!handler_holds(walk, zone))
 		return true;
-	while (walk->pfn < nr_pages) {
-		uint32_t from = walk->pfn;
-		struct zone_block block;
-
-		if (walk->nr_infos == MESSAGE_BLOCKS_MAX || walk->nr_words == 0)
+	while (walk->pfn < zone_capacity(zone)) {
+		if (walk->nr_infos == HANDLER_BLOCKS_MAX || walk->nr_words == 0)
 			return false;
-		bool is_found =
-			zone_next_block(zone->zone, walk->slot, walk->nr_words, &walk->pfn, &block);
-		/* What lies inside a block is not read. */
-		uint32_t nr_read = is_found ? block.pfn - from + 1 : walk->pfn - from;
-		walk->nr_words -= nr_read < walk->nr_words ? nr_read : walk->nr_words;
-		if (is_found)
-			walk->infos[walk->nr_infos++] = (struct message_block_info){
-				.pool = pool->config->name,
-				.zone = zone->name,
-				.page = page_address((unsigned)walk->zone, block.pfn),
-				.order = block.order,
-				.client = block.owner.slot,
-				.kind = block.kind,
-			};
+		handler_walk_step(walk, pool);
 	}
 	return true;
 }
@@ -128,10 +167,20 @@ static uint64_t handler_walk_blocks(struct block_walk *walk)
 	return 0;
 }
 
+bool handler_only_pool(struct call *call, const char *name, const struct pools_pool **ret,
+		       struct message *reply)
+{
+	*ret = name[0] ? pools_find(&call->service->pools, name) : NULL;
+	if (*ret || !name[0])
+		return true;
+	handler_refuse(call, reply, MESSAGE_STATUS_NOT_FOUND, "there is no pool '%s'", name);
+	return false;
+}
+
 enum dispatch_result handler_list_blocks(struct call *call, const struct message *request,
 					 struct message *reply)
 {
-	static struct message_block_info infos[MESSAGE_BLOCKS_MAX]; /* until it is encoded */
+	static struct message_block_info infos[HANDLER_BLOCKS_MAX]; /* until it is encoded */
 	const struct service *service = call->service;
 	const char *name = request->u.list_blocks.pool;
 	uint32_t slot = request->u.list_blocks.client;
@@ -147,12 +196,8 @@ enum dispatch_result handler_list_blocks(struct call *call, const struct message
 		.infos = infos,
 	};
 
-	if (name[0]) {
-		walk.only_pool = pools_find(&service->pools, name);
-		if (!walk.only_pool)
-			return handler_refuse(call, reply, MESSAGE_STATUS_NOT_FOUND,
-					      "there is no pool '%s'", name);
-	}
+	if (!handler_only_pool(call, name, &walk.only_pool, reply))
+		return DISPATCH_REPLY;
 	if (slot && (slot >= CLIENTS_NR_SLOTS || !service->clients.by_slot[slot]))
 		return handler_refuse(call, reply, MESSAGE_STATUS_NOT_FOUND,
 				      "there is no client %u", slot);
@@ -161,5 +206,71 @@ enum dispatch_result handler_list_blocks(struct call *call, const struct message
 	reply->u.block_list.next = handler_walk_blocks(&walk);
 	reply->u.block_list.blocks = infos;
 	reply->u.block_list.nr_blocks = walk.nr_infos;
+	return DISPATCH_REPLY;
+}
+
+static struct message_cache_row handler_cache_row(const struct pools_pool *pool, uint32_t number)
+{
+	const struct cache_table *table = &pool->caches;
+	const struct cache_record *record = &table->records[number];
+	uint32_t target = cache_target(table, number), name = cache_table_name(table, target);
+	const struct cache_layout *layout = &table->layouts[target];
+	struct zone_cache_stat stat;
+
+	pool_stat_cache(&pool->core, number, &stat);
+	return (struct message_cache_row){
+		.pool = pool->config->name,
+		.name = record->name,
+		.target = name == number ? "" : table->records[name].name,
+		.object_bytes = layout->object_bytes,
+		.stride_bytes = layout->stride_bytes,
+		.align = record->align,
+		.flags = record->flags,
+		.mobility = (enum message_mobility)record->mobility,
+		.slab_order = layout->order,
+		.slab_objects = layout->nr_objects,
+		.slab_waste_bytes = layout->waste_bytes,
+		.objects_active = stat.objects_active,
+		.objects_total = stat.objects_total,
+		.slabs_full = stat.slabs_full,
+		.slabs_partial = stat.slabs_partial,
+		.slabs_empty = stat.slabs_empty,
+	};
+}
+
+/* General caches are shown where there is something of them. */
+static bool handler_is_cache_shown(const struct pools_pool *pool, uint32_t number)
+{
+	struct zone_cache_stat stat;
+
+	if (number >= CACHE_NR_GENERAL)
+		return pool->caches.records[number].state == CACHE_NAMED;
+	pool_stat_cache(&pool->core, number, &stat);
+	return stat.objects_total > 0;
+}
+
+enum dispatch_result handler_list_caches(struct call *call, const struct message *request,
+					 struct message *reply)
+{
+	static struct message_cache_row rows[MESSAGE_CACHES_MAX]; /* until it is encoded */
+	const struct pools *pools = &call->service->pools;
+	uint64_t cursor = request->u.list_caches.start;
+	uint64_t end = (uint64_t)pools->nr_pools << CACHE_NUMBER_BITS;
+	const struct pools_pool *only_pool;
+	size_t nr_rows = 0;
+
+	if (!handler_only_pool(call, request->u.list_caches.pool, &only_pool, reply))
+		return DISPATCH_REPLY;
+	for (; cursor < end && nr_rows < MESSAGE_CACHES_MAX; cursor++) {
+		const struct pools_pool *pool = &pools->pools[cursor >> CACHE_NUMBER_BITS];
+		uint32_t number = cursor & (CACHES_MAX - 1);
+
+		if ((!only_pool || pool == only_pool) && handler_is_cache_shown(pool, number))
+			rows[nr_rows++] = handler_cache_row(pool, number);
+	}
+	reply->type = MESSAGE_CACHE_LIST;
+	reply->u.cache_list.caches = rows;
+	reply->u.cache_list.nr_caches = nr_rows;
+	reply->u.cache_list.next = cursor < end ? cursor : 0;
 	return DISPATCH_REPLY;
 }

@@ -46,23 +46,16 @@ static size_t handler_plan_blocks(const struct pools_pool *pool, unsigned index,
 	struct zone_block block;
 	size_t nr_infos = 0;
 
-	while (nr_infos < MESSAGE_BLOCKS_MAX && cursor < end &&
+	while (nr_infos < HANDLER_BLOCKS_MAX && cursor < end &&
 	       zone_next_block(zone, -1, end - cursor, &cursor, &block))
-		infos[nr_infos++] = (struct message_block_info){
-			.pool = pool->config->name,
-			.zone = pool->zones[index].name,
-			.page = page_address(index, block.pfn),
-			.order = block.order,
-			.client = block.owner.slot,
-			.kind = block.kind,
-		};
+		infos[nr_infos++] = handler_describe_block(pool, index, &block, -1);
 	return nr_infos;
 }
 
 enum dispatch_result handler_plan_contiguous(struct call *call, const struct message *request,
 					     struct message *reply)
 {
-	static struct message_block_info infos[MESSAGE_BLOCKS_MAX]; /* until it is encoded */
+	static struct message_block_info infos[HANDLER_BLOCKS_MAX]; /* until it is encoded */
 	uint32_t order = request->u.plan_contiguous.order;
 	struct zone_plan plan;
 	unsigned index = 0;

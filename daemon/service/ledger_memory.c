@@ -11,17 +11,21 @@
  * A ledger has room for what its zone may grow to, and what is in use of it is backed beforehand. A
  * word a page of the segment and a block every so many pages means that a batch of large blocks
  * stores each of its words in a page of its own: faults of several microseconds each, in the loop,
- * and SIGBUS where memory is out. It is a thousandth of the segment. The index needs no such care:
- * bringing pages into use writes all of it.
+ * and SIGBUS where memory is out. It is a thousandth of the segment. The words of objects, of which
+ * there may be 256 a page, are backed part by part, as slabs are made. The index needs no such
+ * care: bringing pages into use writes all of it.
  */
 
 #include "service/ledger_memory.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "core/page.h"
 
 static int ledger_memfd_new(const char *name, size_t size_bytes)
 {
@@ -37,12 +41,14 @@ static int ledger_memfd_new(const char *name, size_t size_bytes)
 	return fd;
 }
 
-int ledger_memory_back(const struct ledger_memory *ledger, size_t backed_bytes)
+int ledger_memory_back(const struct ledger_memory *ledger, size_t offset, size_t size_bytes)
 {
+	size_t first = offset & ~(size_t)(PAGE_BYTES - 1);
 	int failed;
 
 	do
-		failed = madvise(ledger->memory, backed_bytes, MADV_POPULATE_WRITE);
+		failed = madvise((uint8_t *)ledger->memory + first, offset + size_bytes - first,
+				 MADV_POPULATE_WRITE);
 	while (failed && (errno == EINTR || errno == EAGAIN));
 	if (!failed)
 		return 0;
@@ -59,7 +65,7 @@ int ledger_memory_init(struct ledger_memory *ledger, const char *name, size_t si
 		return made.fd;
 
 	made.memory = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, made.fd, 0);
-	int error = made.memory == MAP_FAILED ? -errno : ledger_memory_back(&made, backed_bytes);
+	int error = made.memory == MAP_FAILED ? -errno : ledger_memory_back(&made, 0, backed_bytes);
 	if (error < 0) {
 		if (made.memory == MAP_FAILED)
 			made.memory = NULL;

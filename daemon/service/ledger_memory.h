@@ -23,8 +23,8 @@ struct ledger_memory {
 /* `name` as /proc shows it. Backs the first backed_bytes. 0 or a negative errno. */
 int ledger_memory_init(struct ledger_memory *ledger, const char *name, size_t size_bytes,
 		       size_t backed_bytes);
-/* Backs so much from the start on. For any thread, also while others use it. 0 or -errno. */
-int ledger_memory_back(const struct ledger_memory *ledger, size_t backed_bytes);
+/* Backs a part of it. For any thread, also while others use it. 0 or -errno. */
+int ledger_memory_back(const struct ledger_memory *ledger, size_t offset, size_t size_bytes);
 /* Accepts LEDGER_MEMORY_NULL, and leaves it so. */
 void ledger_memory_deinit(struct ledger_memory *ledger);
 

@@ -186,7 +186,7 @@ static void limits_join_pool(const struct limits *limits, unsigned pool, unsigne
 	struct limits_pool *at = &limits->pool[pool];
 
 	quota_join(&at->quota, slot, limits_mask(at, peer, name),
-		   pool_held_pages(&limits->pools->pools[pool].core, slot) << PAGE_SHIFT);
+		   pool_held_bytes(&limits->pools->pools[pool].core, slot));
 }
 
 void limits_join(struct limits *limits, unsigned slot, const struct access_peer *peer,

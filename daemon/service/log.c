@@ -33,11 +33,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <systemd/sd-journal.h>
 #include <time.h>
 #include <unistd.h>
 
 #define LOG_PREFIX "pagepoold: "
+#define LOG_MESSAGE "MESSAGE="   /* instead of it, to the journal */
 #define LOG_LINE_BYTES_MAX 1024u /* prefix and newline included; what is longer is cut */
 
 /* Lines that clients cause: so many at once, and one more each so many milliseconds. */
@@ -101,26 +103,43 @@ static bool write_line(const char *line, size_t size)
 	return n == (ssize_t)size;
 }
 
-static bool put_line(int level, const char *format, va_list args)
+/* `message` is the line as a field. True when the journal has taken it. */
+static bool send_fields(int level, const char *message, const char *const *fields)
 {
-	char line[LOG_LINE_BYTES_MAX] = LOG_PREFIX;
-	char *text = line + sizeof(LOG_PREFIX) - 1;
-	size_t room = sizeof(line) - sizeof(LOG_PREFIX); /* keeps a byte for the newline */
+	char priority[32];
+	const char *const own[] = { message, priority, "SYSLOG_IDENTIFIER=pagepoold" };
+	struct iovec all[LOG_FIELDS_MAX + 3];
+	int count;
+
+	snprintf(priority, sizeof(priority), "PRIORITY=%i", level);
+	for (count = 0; count < 3; count++)
+		all[count] = (struct iovec){ (void *)own[count], strlen(own[count]) };
+	for (; fields && *fields && count < (int)LOG_FIELDS_MAX + 3; fields++)
+		all[count++] = (struct iovec){ (void *)*fields, strlen(*fields) };
+	return sd_journal_sendv(all, count) >= 0;
+}
+
+static bool put_line(int level, const char *const *fields, const char *format, va_list args)
+{
+	const char *prefix = to_journal ? LOG_MESSAGE : LOG_PREFIX;
+	char line[LOG_LINE_BYTES_MAX];
+	char *text = stpcpy(line, prefix);
+	size_t room = sizeof(line) - strlen(prefix) - 1; /* keeps a byte for the newline */
 	int told = 0;
 
 	if (nr_lost)
 		told = snprintf(text, room, "(%" PRIu64 " lines were lost) ", nr_lost);
 	vsnprintf(text + told, room - (size_t)told, format, args);
 	if (to_journal)
-		return sd_journal_send("MESSAGE=%s", text, "PRIORITY=%i", level,
-				       "SYSLOG_IDENTIFIER=pagepoold", NULL) >= 0;
+		return send_fields(level, line, fields);
 
 	size_t size = strlen(line);
 	line[size] = '\n';
 	return write_line(line, size + 1);
 }
 
-static void print(int level, bool is_caused, const char *format, va_list args)
+static void print(int level, bool is_caused, const char *const *fields, const char *format,
+		  va_list args)
 {
 	int saved_errno = errno;
 
@@ -128,7 +147,7 @@ static void print(int level, bool is_caused, const char *format, va_list args)
 		return;
 	pthread_once(&detect_once, detect_journal);
 	pthread_mutex_lock(&lock);
-	if ((!is_caused || pay()) && put_line(level, format, args))
+	if ((!is_caused || pay()) && put_line(level, fields, format, args))
 		nr_lost = 0;
 	else
 		nr_lost++;
@@ -141,7 +160,7 @@ void log_print(int level, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	print(level, false, format, args);
+	print(level, false, NULL, format, args);
 	va_end(args);
 }
 
@@ -150,6 +169,15 @@ void log_print_caused(int level, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	print(level, true, format, args);
+	print(level, true, NULL, format, args);
+	va_end(args);
+}
+
+void log_print_caused_with(int level, const char *const *fields, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	print(level, true, fields, format, args);
 	va_end(args);
 }

@@ -4,10 +4,13 @@
  *
  * Distances are settled here: a request names a node of the host, and that may have no memory, or
  * none in this pool; then the nearest zone takes its place.
+ *
+ * The caches are a pool's and not a zone's: their table has a ledger of its own, backed as a whole.
  */
 
 #include "service/pools.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,6 +25,7 @@
 #include "service/topology.h"
 
 #define POOLS_GIB 1073741824.0
+#define POOLS_CACHES_NAME_BYTES (sizeof("pagepool-caches:") + SERVICE_NAME_BYTES_MAX)
 
 /* With commit = start the start itself fails. */
 static void pools_warn_of_size(const struct service_pool_config *config,
@@ -47,6 +51,7 @@ static int pools_add_zone(struct pools_pool *pool, const struct topology *topolo
 		.index = pool->nr_zones,
 		.node = topology->nodes[position].node,
 		.host_node = topology->nodes[position].host_node,
+		.caches = &pool->caches,
 	};
 	struct pools_zone *zone = &pool->zones[pool->nr_zones];
 	char why[SIZING_WHY_BYTES];
@@ -124,14 +129,41 @@ static int pools_link_zones(struct pools_pool *pool, const struct topology *topo
 	return pool_init(&pool->core, zones, pool->nr_zones, distances);
 }
 
+static int pools_open_caches(struct pools_pool *pool)
+{
+	const unsigned general_flags = pool->config->debug_objects ? CACHE_DEBUG : 0;
+	const size_t size_bytes = cache_ledger_bytes(CACHES_MAX);
+	char name[POOLS_CACHES_NAME_BYTES];
+	uint32_t number;
+
+	snprintf(name, sizeof(name), "pagepool-caches:%s", pool->config->name);
+	int error = ledger_memory_init(&pool->caches_ledger, name, size_bytes, size_bytes);
+	if (error < 0)
+		return error;
+	pool->caches_index = index_memory_new(cache_index_bytes(CACHES_MAX));
+	if (!pool->caches_index)
+		return -ENOMEM;
+	error = cache_table_open(&pool->caches, CACHES_MAX, general_flags,
+				 pool->caches_ledger.memory, pool->caches_index, &number);
+	assert(error == 0); /* it is a fresh one */
+	return error;
+}
+
 static int pools_pool_init(struct pools_pool *pool, const struct service_pool_config *config,
 			   const struct topology *topology, struct worker_pool *workers,
 			   unsigned nr_slots)
 {
 	pool->config = config;
+	pool->caches_ledger = LEDGER_MEMORY_NULL;
 	int error = pools_check_nodes(config, topology);
 	if (error < 0)
 		return error;
+	error = pools_open_caches(pool);
+	if (error < 0) {
+		log_error("pool '%s': can't make its table of caches: %s", config->name,
+			  strerror(-error));
+		return error;
+	}
 
 	for (unsigned i = 0; i < topology->nr_nodes; i++) {
 		if (!(config->nodes >> topology->nodes[i].node & 1))
@@ -141,7 +173,9 @@ static int pools_pool_init(struct pools_pool *pool, const struct service_pool_co
 			return error;
 	}
 	pools_update_max_order(pool);
-	return pools_link_zones(pool, topology);
+	error = pools_link_zones(pool, topology);
+	pool->core.caches = &pool->caches;
+	return error;
 }
 
 int pools_init(struct pools *pools, const struct service_config *config,
@@ -163,11 +197,18 @@ int pools_init(struct pools *pools, const struct service_config *config,
 	return 0;
 }
 
+static void pools_pool_deinit(struct pools_pool *pool)
+{
+	for (unsigned i = 0; i < pool->nr_zones; i++)
+		pools_zone_deinit(&pool->zones[i]);
+	pool->caches_index = index_memory_free(pool->caches_index, cache_index_bytes(CACHES_MAX));
+	ledger_memory_deinit(&pool->caches_ledger);
+}
+
 void pools_deinit(struct pools *pools)
 {
 	for (unsigned i = 0; i < pools->nr_pools; i++)
-		for (unsigned j = 0; j < pools->pools[i].nr_zones; j++)
-			pools_zone_deinit(&pools->pools[i].zones[j]);
+		pools_pool_deinit(&pools->pools[i]);
 	free(pools->pools);
 	*pools = (struct pools){ 0 };
 }
@@ -180,11 +221,42 @@ struct pools_pool *pools_find(const struct pools *pools, const char *name)
 	return NULL;
 }
 
+static void pools_add_slab_room(const struct pools_pool *pool, struct pools_zone *zone)
+{
+	int error = pools_zone_add_slab_room(zone);
+
+	if (error < 0 && !zone->is_room_told)
+		log_warning("pool '%s': %s has no memory for the ledger of more objects: %s",
+			    pool->config->name, zone->name, strerror(-error));
+	zone->is_room_short = zone->is_room_told = error < 0;
+}
+
+bool pools_make_slab_room(struct pools_pool *pool, uint64_t zones)
+{
+	bool is_tried = false;
+
+	for (uint64_t left = zones & pool->core.in_use; left; left &= left - 1) {
+		struct pools_zone *zone = &pool->zones[__builtin_ctzll(left)];
+
+		if (zone->is_room_short || !pools_zone_wants_slab_room(zone))
+			continue;
+		if (is_tried)
+			return false;
+		pools_add_slab_room(pool, zone);
+		is_tried = true;
+	}
+	return true;
+}
+
 void pools_decay(const struct pools *pools)
 {
 	for (unsigned i = 0; i < pools->nr_pools; i++)
-		for (unsigned j = 0; j < pools->pools[i].nr_zones; j++)
-			zone_decay(pools->pools[i].zones[j].zone);
+		for (unsigned j = 0; j < pools->pools[i].nr_zones; j++) {
+			struct pools_zone *zone = &pools->pools[i].zones[j];
+
+			zone_decay(zone->zone);
+			zone->is_room_short = false;
+		}
 }
 
 unsigned pools_count_zones(const struct pools *pools)
@@ -196,13 +268,13 @@ unsigned pools_count_zones(const struct pools *pools)
 	return nr_zones;
 }
 
-uint64_t pools_held_pages(const struct pools *pools, unsigned slot)
+uint64_t pools_held_bytes(const struct pools *pools, unsigned slot)
 {
-	uint64_t nr_pages = 0;
+	uint64_t nr_bytes = 0;
 
 	for (unsigned i = 0; i < pools->nr_pools; i++)
-		nr_pages += pool_held_pages(&pools->pools[i].core, slot);
-	return nr_pages;
+		nr_bytes += pool_held_bytes(&pools->pools[i].core, slot);
+	return nr_bytes;
 }
 
 uint64_t pools_size_bytes(const struct pools *pools)
@@ -249,7 +321,7 @@ void pools_describe(const struct pools_pool *pool, unsigned slot,
 		};
 	*ret = (struct message_pool_info){
 		.name = pool->config->name,
-		.held_bytes = pool_held_pages(&pool->core, slot) << PAGE_SHIFT,
+		.held_bytes = pool_held_bytes(&pool->core, slot),
 		.max_order = pool->max_order,
 		.zones = zones,
 		.nr_zones = pool->nr_zones,

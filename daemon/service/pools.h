@@ -9,7 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/cache.h"
 #include "core/pool.h"
+#include "service/ledger_memory.h"
 #include "service/pools_zone.h"
 #include "service/service.h"
 
@@ -26,6 +28,9 @@ struct pools_pool {
 	unsigned nr_zones;
 	struct pools_zone zones[POOL_ZONES_MAX];
 	uint8_t nearest_zones[SERVICE_NODES_MAX]; /* by node: its own zone where it has one */
+	struct ledger_memory caches_ledger;
+	void *caches_index;
+	struct cache_table caches;
 	struct pool core;
 };
 
@@ -46,14 +51,21 @@ void pools_deinit(struct pools *pools);
 /* NULL when there is none of this name. */
 struct pools_pool *pools_find(const struct pools *pools, const char *name);
 
-/* Pages that a slot holds in all pools. */
-uint64_t pools_held_pages(const struct pools *pools, unsigned slot);
+/* What a slot is charged in all pools. */
+uint64_t pools_held_bytes(const struct pools *pools, unsigned slot);
 uint64_t pools_size_bytes(const struct pools *pools);
 
 /* After a zone's size has changed. */
 void pools_update_max_order(struct pools_pool *pool);
 
-/* Once a second: what raises watermarks for a while wears off. */
+/*
+ * Before objects are granted from these zones, bits: sees to memory for their words, of one zone a
+ * call. True when all have enough or can't have more; they then grant what there is room for. Where
+ * there was no memory it is not tried again before pools_decay().
+ */
+bool pools_make_slab_room(struct pools_pool *pool, uint64_t zones);
+
+/* Once a second: what raises watermarks for a while, or keeps from trying again, wears off. */
 void pools_decay(const struct pools *pools);
 
 unsigned pools_count_zones(const struct pools *pools);

@@ -14,9 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/slab.h"
 #include "core/zone.h"
+#include "core/zone_object.h"
 #include "proto/message.h"
 #include "service/backing.h"
+#include "service/hostmem.h"
 #include "service/log.h"
 #include "service/pressure.h"
 #include "service/sizing.h"
@@ -24,6 +27,20 @@
 #define POOLS_MEMFD_NAME_BYTES 128u
 #define STAND_IN_LEDGER_BYTES 8192u /* a header, and the words of a page */
 
+/* 16 full of words for a page of the smallest objects, and one for slabs that don't fill theirs. */
+#define SLAB_UNITS_PER_PAGE 17u
+
+_Static_assert(SLAB_UNITS_MAX % SLAB_ROOM_UNITS == 0, "all of it comes into use");
+
+static uint32_t pools_zone_slab_units(uint32_t capacity_pages)
+{
+	uint64_t nr_units = (uint64_t)capacity_pages * SLAB_UNITS_PER_PAGE;
+
+	nr_units = (nr_units + SLAB_ROOM_UNITS - 1) / SLAB_ROOM_UNITS * SLAB_ROOM_UNITS;
+	return nr_units < SLAB_UNITS_MAX ? (uint32_t)nr_units : SLAB_UNITS_MAX;
+}
+
+/* But for the words of objects. */
 static size_t pools_zone_ledger_bytes(uint64_t size_bytes)
 {
 	const struct zone_config shape = { .nr_pages = (uint32_t)(size_bytes >> PAGE_SHIFT) };
@@ -123,6 +140,9 @@ int pools_zone_init(struct pools_zone *zone, const struct service_pool_config *c
 		.contiguous_pages = (uint32_t)(sizing->contiguous_bytes >> PAGE_SHIFT),
 		.max_order = config->max_order,
 		.nr_slots = nr_slots,
+		.nr_slab_units =
+			pools_zone_slab_units((uint32_t)(sizing->capacity_bytes >> PAGE_SHIFT)),
+		.caches = place->caches,
 	};
 
 	*zone = (struct pools_zone){ .ledger = LEDGER_MEMORY_NULL };
@@ -145,7 +165,7 @@ void pools_zone_deinit(struct pools_zone *zone)
 
 int pools_zone_prepare(const struct pools_zone *zone, uint64_t size_bytes)
 {
-	int error = ledger_memory_back(&zone->ledger, pools_zone_ledger_bytes(size_bytes));
+	int error = ledger_memory_back(&zone->ledger, 0, pools_zone_ledger_bytes(size_bytes));
 
 	return error < 0 ? error : backing_reserve(zone->backing, size_bytes);
 }
@@ -171,6 +191,31 @@ void pools_zone_set_watermarks(struct pools_zone *zone, const struct sizing *siz
 				    .low = (uint32_t)(sizing->low_bytes >> PAGE_SHIFT),
 				    .high = (uint32_t)(sizing->high_bytes >> PAGE_SHIFT),
 			    });
+}
+
+bool pools_zone_wants_slab_room(const struct pools_zone *zone)
+{
+	struct slab_range ranges[2];
+
+	return zone_slab_room(zone->zone) < SLAB_ROOM_UNITS &&
+	       zone_next_slab_room(zone->zone, ranges);
+}
+
+int pools_zone_add_slab_room(struct pools_zone *zone)
+{
+	struct slab_range ranges[2];
+	int error = 0;
+
+	if (!zone_next_slab_room(zone->zone, ranges))
+		return -ENOSPC;
+	/* Else a control group that is full would choose a victim. */
+	if (hostmem_available_bytes(-1) < ranges[0].size_bytes + ranges[1].size_bytes)
+		return -ENOMEM;
+	for (unsigned i = 0; i < 2 && !error; i++)
+		error = ledger_memory_back(&zone->ledger, ranges[i].offset, ranges[i].size_bytes);
+	if (!error)
+		zone_add_slab_room(zone->zone);
+	return error;
 }
 
 void pools_zone_describe(const struct pools_zone *zone, struct message_zone_info *info)

@@ -12,6 +12,7 @@
 #include "service/service.h"
 
 struct backing;
+struct cache_table;
 struct message_zone_info;
 struct sizing;
 struct worker_pool;
@@ -29,15 +30,18 @@ struct pools_zone {
 	char name[16];             /* "node0" */
 	struct pool_demand demand; /* the gravest since it last had enough; for pressure.c */
 	uint64_t min_bytes, low_bytes, high_bytes;
+	bool is_room_short;              /* no memory for the ledger of more objects, lately */
+	bool is_room_told;               /* to the log */
 	char damage[POOLS_DAMAGE_BYTES]; /* why it is set aside; "" when it is sound */
 	void *stand_in;                  /* then: the memory of the zone in its place */
 };
 
 /* Where it is. */
 struct pools_zone_place {
-	unsigned index; /* in its pool */
-	unsigned node;  /* as users name it */
-	int host_node;  /* to bind to; -1: not bound */
+	unsigned index;                   /* in its pool */
+	unsigned node;                    /* as users name it */
+	int host_node;                    /* to bind to; -1: not bound */
+	const struct cache_table *caches; /* of the pool; outlives the zone */
 };
 
 /*
@@ -61,6 +65,14 @@ int pools_zone_prepare(const struct pools_zone *zone, uint64_t size_bytes);
 /* Makes this the zone's size; zone_resize_step() is for the caller to call from then on. */
 void pools_zone_set_size(struct pools_zone *zone, const struct sizing *sizing);
 void pools_zone_set_watermarks(struct pools_zone *zone, const struct sizing *sizing);
+
+/*
+ * Memory for the words of objects, a part of the ledger at a time: whether little is left and there
+ * may be more, and backing the next part, which takes about half a millisecond, also when it fails.
+ * 0 or a negative errno.
+ */
+bool pools_zone_wants_slab_room(const struct pools_zone *zone);
+int pools_zone_add_slab_room(struct pools_zone *zone);
 
 /* Fills in what the zone itself knows, all but free blocks and groups. Strings are borrowed. */
 void pools_zone_describe(const struct pools_zone *zone, struct message_zone_info *info);

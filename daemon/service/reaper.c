@@ -20,6 +20,7 @@
 
 #include "core/pool.h"
 #include "core/zone.h"
+#include "core/zone_object.h"
 #include "service/client.h"
 #include "service/loop.h"
 #include "service/pools.h"
@@ -36,7 +37,8 @@ static struct pool *reaper_find_zone(const struct reaper *reaper, struct client 
 		for (; client->sweep_zone < pool->nr_zones; client->sweep_zone++) {
 			const struct zone *zone = pool->zones[client->sweep_zone];
 
-			if (zone && zone_held_pages(zone, client->slot))
+			if (zone && (zone_held_pages(zone, client->slot) ||
+				     zone_held_objects(zone, client->slot)))
 				return pool;
 			client->sweep_pfn = 0;
 		}

@@ -188,6 +188,7 @@ static void compare_fixed(const struct service_pool_config *now,
 	say_restart(lines, now->max_order != fresh->max_order, section, "max_order");
 	say_restart(lines, now->commit != fresh->commit, section, "commit");
 	say_restart(lines, now->scrub != fresh->scrub, section, "scrub");
+	say_restart(lines, now->debug_objects != fresh->debug_objects, section, "debug_objects");
 }
 
 static void say_access(const char *pool, const char *key, struct reload_lines *lines)

@@ -44,7 +44,7 @@
 #include "service/pools.h"
 #include "service/worker.h"
 
-#define RESIZE_STEP_PAGES (8u * 1024u)  /* in a slice of resizing: an eighth of a millisecond */
+#define RESIZE_STEP_PAGES (8u * 1024u)  /* in a slice of resizing: up to 0.25 ms */
 #define RESIZE_WALK_PAGES (32u * 1024u) /* in a slice of the walk: 0.3 ms, held singly */
 #define RESIZE_RELEASE_PAGES (1u << 18) /* in a job: 1 GiB, half a second if it is all there */
 #define RESIZE_LOOK_MS 1000u

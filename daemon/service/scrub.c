@@ -3,23 +3,25 @@
  * Whose data lies where, at four bytes for 64 pages.
  *
  * A leaf's tag says that all data in it was written by nobody (never granted), by one uid, or by
- * several ("mixed"). A grant to the uid of the tag, or of pages that were never granted, costs one
- * compare. Anything else is zeroed before the client is told of it.
+ * several ("mixed"). A grant to the uid of the tag, or of what was never granted, costs one
+ * compare. Anything else is zeroed before the client is told of it: the pages of a block, or the
+ * bytes of an object, whoever has the objects beside it.
  *
- * A tag may claim too much and never too little: a leaf whose pages are to be zeroed becomes mixed
- * at once, and one uid's again only when it was granted and zeroed as a whole. So a zeroing that
- * fails, or a daemon that forgets it, leaves nothing to undo. The price is that a leaf that two
- * uids share page by page is zeroed at every grant, until it is granted in one piece.
+ * A tag may claim too much and never too little: a leaf of which something is to be zeroed becomes
+ * mixed at once, and one uid's again only when it was granted and zeroed as a whole. So a zeroing
+ * that fails, or a daemon that forgets it, leaves nothing to undo. The price is that a leaf that
+ * two uids share piece by piece is zeroed at every grant, until it is granted in one piece.
  */
 
 #include "service/scrub.h"
 
 #include <assert.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
-#define LEAF_PAGES 64u
+#include "core/page.h"
+
+#define LEAF_BYTES (64 * PAGE_BYTES)
 #define TAG_NOBODY 0u /* so that fresh memory is right */
 #define TAG_MIXED UINT32_MAX
 
@@ -32,17 +34,17 @@ static uint32_t tag_of(uid_t uid)
 	return (uint32_t)uid + 1;
 }
 
-static uint32_t min_u32(uint32_t a, uint32_t b)
+static uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
-int scrub_init(struct scrub *scrub, enum service_scrub mode, uint32_t nr_pages)
+int scrub_init(struct scrub *scrub, enum service_scrub mode, uint64_t size_bytes)
 {
-	*scrub = (struct scrub){ .mode = mode, .nr_pages = nr_pages };
+	*scrub = (struct scrub){ .mode = mode, .size_bytes = size_bytes };
 	if (mode == SERVICE_SCRUB_NEVER)
 		return 0;
-	scrub->tags = calloc((nr_pages + LEAF_PAGES - 1) / LEAF_PAGES, sizeof(*scrub->tags));
+	scrub->tags = calloc((size_bytes + LEAF_BYTES - 1) / LEAF_BYTES, sizeof(*scrub->tags));
 	return scrub->tags ? 0 : -ENOMEM;
 }
 
@@ -58,13 +60,13 @@ void scrub_list_deinit(struct scrub_list *list)
 	*list = (struct scrub_list){ 0 };
 }
 
-static int list_append(struct scrub_list *list, uint32_t pfn, uint32_t nr_pages)
+static int list_append(struct scrub_list *list, uint64_t offset, uint64_t size_bytes)
 {
 	struct scrub_extent *last = list->nr_extents ? &list->extents[list->nr_extents - 1] : NULL;
 
-	if (last && last->pfn + last->nr_pages == pfn) {
-		last->nr_pages += nr_pages;
-		list->nr_pages += nr_pages;
+	if (last && last->offset + last->size_bytes == offset) {
+		last->size_bytes += size_bytes;
+		list->size_bytes += size_bytes;
 		return 0;
 	}
 	if (list->nr_extents == list->capacity) {
@@ -76,31 +78,43 @@ static int list_append(struct scrub_list *list, uint32_t pfn, uint32_t nr_pages)
 		list->extents = extents;
 		list->capacity = capacity;
 	}
-	list->extents[list->nr_extents++] = (struct scrub_extent){ pfn, nr_pages };
-	list->nr_pages += nr_pages;
+	list->extents[list->nr_extents++] = (struct scrub_extent){ offset, size_bytes };
+	list->size_bytes += size_bytes;
 	return 0;
 }
 
-int scrub_grant(struct scrub *scrub, uint32_t pfn, uint32_t nr_pages, uid_t uid,
+bool scrub_is_own(const struct scrub *scrub, const struct scrub_extent *extent, uid_t uid)
+{
+	uint64_t last = (extent->offset + extent->size_bytes - 1) / LEAF_BYTES;
+
+	if (scrub->mode != SERVICE_SCRUB_UID || tag_of(uid) == TAG_MIXED)
+		return scrub->mode == SERVICE_SCRUB_NEVER;
+	for (uint64_t leaf = extent->offset / LEAF_BYTES; leaf <= last; leaf++)
+		if (scrub->tags[leaf] != tag_of(uid))
+			return false;
+	return true;
+}
+
+int scrub_grant(struct scrub *scrub, const struct scrub_extent *extent, uid_t uid,
 		struct scrub_list *list)
 {
-	uint32_t end = pfn + nr_pages;
+	uint64_t offset = extent->offset, end = offset + extent->size_bytes;
 	int error = 0;
 
 	if (scrub->mode == SERVICE_SCRUB_NEVER)
 		return 0;
-	while (pfn < end && !error) {
-		uint32_t *tag = &scrub->tags[pfn / LEAF_PAGES];
-		uint32_t leaf_end = min_u32((pfn / LEAF_PAGES + 1) * LEAF_PAGES, end);
+	while (offset < end && !error) {
+		uint32_t *tag = &scrub->tags[offset / LEAF_BYTES];
+		uint64_t leaf_end = min_u64((offset / LEAF_BYTES + 1) * LEAF_BYTES, end);
 
 		if (*tag == TAG_NOBODY) {
 			*tag = tag_of(uid);
 		} else if (*tag != tag_of(uid) || *tag == TAG_MIXED ||
 			   scrub->mode == SERVICE_SCRUB_ALWAYS) {
 			*tag = TAG_MIXED;
-			error = list_append(list, pfn, leaf_end - pfn);
+			error = list_append(list, offset, leaf_end - offset);
 		}
-		pfn = leaf_end;
+		offset = leaf_end;
 	}
 	return error;
 }
@@ -108,25 +122,25 @@ int scrub_grant(struct scrub *scrub, uint32_t pfn, uint32_t nr_pages, uid_t uid,
 void scrub_finish(struct scrub *scrub, const struct scrub_list *list, uid_t uid)
 {
 	for (size_t i = 0; i < list->nr_extents; i++) {
-		uint32_t pfn = list->extents[i].pfn;
-		uint32_t end = pfn + list->extents[i].nr_pages;
-		uint32_t leaf = (pfn + LEAF_PAGES - 1) / LEAF_PAGES;
+		uint64_t offset = list->extents[i].offset;
+		uint64_t end = offset + list->extents[i].size_bytes;
+		uint64_t leaf = (offset + LEAF_BYTES - 1) / LEAF_BYTES;
 
 		/* The zone's last leaf may be short, and is whole up to the zone's end. */
-		while (min_u32((leaf + 1) * LEAF_PAGES, scrub->nr_pages) <= end &&
-		       leaf * LEAF_PAGES < end)
+		while (min_u64((leaf + 1) * LEAF_BYTES, scrub->size_bytes) <= end &&
+		       leaf * LEAF_BYTES < end)
 			scrub->tags[leaf++] = tag_of(uid);
 	}
 }
 
-void scrub_forget(struct scrub *scrub, uint32_t pfn, uint32_t nr_pages)
+void scrub_forget(struct scrub *scrub, const struct scrub_extent *extent)
 {
-	uint32_t end = (pfn + nr_pages + LEAF_PAGES - 1) / LEAF_PAGES;
+	uint64_t end = extent->offset + extent->size_bytes;
 
-	assert(pfn % LEAF_PAGES == 0);
-	assert((pfn + nr_pages) % LEAF_PAGES == 0 || pfn + nr_pages == scrub->nr_pages);
+	assert(extent->offset % LEAF_BYTES == 0);
+	assert(end % LEAF_BYTES == 0 || end == scrub->size_bytes);
 	if (scrub->mode == SERVICE_SCRUB_NEVER)
 		return;
-	for (uint32_t leaf = pfn / LEAF_PAGES; leaf < end; leaf++)
+	for (uint64_t leaf = extent->offset / LEAF_BYTES; leaf * LEAF_BYTES < end; leaf++)
 		scrub->tags[leaf] = TAG_NOBODY;
 }

@@ -20,8 +20,9 @@
  *
  * Never SIGBUS. The daemon does not load or store through the mapping: a client can punch a hole
  * into a segment it may write, and the fault would then kill us if memory is out. Memory is taken
- * with MADV_POPULATE_WRITE and zeros come from process_vm_writev() on ourselves, which give an
- * error instead. Huge pages are reserved: too few of them is an error here and now.
+ * with MADV_POPULATE_WRITE, bytes are written by process_vm_writev() on ourselves and read by
+ * pread(), which give an error instead. Huge pages are reserved: too few of them is an error here
+ * and now.
  *
  * Never the file's lock. write() and fallocate() take the inode's lock, and so does lseek(). A
  * client can do that too, with its own descriptor, and hold the lock for ever: it writes from a
@@ -241,8 +242,10 @@ void segment_deinit(struct segment *segment)
 /* On a shared mapping this forgets where pages are, not what is in them. */
 static void drop_page_tables(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
 {
+	uint64_t first = offset & ~(PAGE_BYTES - 1);
+
 	if (!is_huge(segment))
-		madvise(segment->base + offset, size_bytes, MADV_DONTNEED);
+		madvise(segment->base + first, offset + size_bytes - first, MADV_DONTNEED);
 }
 
 int segment_commit(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
@@ -257,20 +260,30 @@ int segment_commit(const struct segment *segment, uint64_t offset, uint64_t size
 	return error;
 }
 
+/* Stores up to size_bytes; returns how many, or a negative errno. */
+static ssize_t store(const struct segment *segment, uint64_t offset, const void *data,
+		     size_t size_bytes)
+{
+	struct iovec from = { (void *)data, size_bytes };
+	struct iovec to = { segment->base + offset, size_bytes };
+	ssize_t n;
+
+	do
+		n = process_vm_writev(getpid(), &from, 1, &to, 1, 0);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return memory_error(errno);
+	return n ? n : -EIO;
+}
+
 static int write_zeros(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
 {
 	while (size_bytes > 0) {
 		size_t piece = size_bytes < sizeof(zeros) ? size_bytes : sizeof(zeros);
-		struct iovec from = { zeros, piece };
-		struct iovec to = { segment->base + offset, piece };
-		ssize_t n = process_vm_writev(getpid(), &from, 1, &to, 1, 0);
+		ssize_t n = store(segment, offset, zeros, piece);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
-			return memory_error(errno);
-		if (n == 0)
-			return -EIO;
+			return (int)n;
 		offset += (uint64_t)n;
 		size_bytes -= (uint64_t)n;
 	}
@@ -296,9 +309,10 @@ static int zero_by_copy(const struct segment *segment, uint64_t offset, const un
 {
 	int error = 0;
 
-	for (size_t at = 0; at < size_bytes && !error; at += PAGE_BYTES) {
-		size_t piece = size_bytes - at < PAGE_BYTES ? size_bytes - at : PAGE_BYTES;
+	for (size_t at = 0, piece; at < size_bytes && !error; at += piece) {
+		size_t page_left = PAGE_BYTES - (offset + at) % PAGE_BYTES;
 
+		piece = size_bytes - at < page_left ? size_bytes - at : page_left;
 		if (!is_all_zeros(data + at, piece))
 			error = write_zeros(segment, offset + at, piece);
 	}
@@ -307,8 +321,24 @@ static int zero_by_copy(const struct segment *segment, uint64_t offset, const un
 }
 
 /*
- * Reading a hole gives zeros and leaves it a hole. mincore() would be quicker, but says of a page
- * in swap, which may have another's data, what it says of a hole.
+ * Loads up to size_bytes; returns how many, or a negative errno. Reading a hole gives zeros and
+ * leaves it a hole.
+ */
+static ssize_t load(const struct segment *segment, uint64_t offset, void *data, size_t size_bytes)
+{
+	ssize_t n;
+
+	do
+		n = pread(segment->fd, data, size_bytes, (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return memory_error(errno);
+	return n ? n : -EIO;
+}
+
+/*
+ * mincore() would be quicker than reading, but says of a page in swap, which may have another's
+ * data, what it says of a hole.
  */
 int segment_zero_sparse(const struct segment *segment, uint64_t offset, uint64_t size_bytes)
 {
@@ -316,22 +346,44 @@ int segment_zero_sparse(const struct segment *segment, uint64_t offset, uint64_t
 
 	while (size_bytes > 0) {
 		size_t piece = size_bytes < sizeof(data) ? size_bytes : sizeof(data);
-		ssize_t n = pread(segment->fd, data, piece, (off_t)offset);
-		int error;
+		ssize_t n = load(segment, offset, data, piece);
+		int error = n < 0 ? (int)n : zero_by_copy(segment, offset, data, (size_t)n);
 
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return memory_error(errno);
-		if (n == 0)
-			return -EIO;
-		error = zero_by_copy(segment, offset, data, (size_t)n);
 		if (error)
 			return error;
 		offset += (uint64_t)n;
 		size_bytes -= (uint64_t)n;
 	}
 	return 0;
+}
+
+int segment_read(const struct segment *segment, uint64_t offset, void *data, size_t size_bytes)
+{
+	for (size_t at = 0; at < size_bytes;) {
+		ssize_t n = load(segment, offset + at, (char *)data + at, size_bytes - at);
+
+		if (n < 0)
+			return (int)n;
+		at += (size_t)n;
+	}
+	return 0;
+}
+
+int segment_write(const struct segment *segment, uint64_t offset, const void *data,
+		  size_t size_bytes)
+{
+	int error = 0;
+
+	for (size_t at = 0; at < size_bytes && !error;) {
+		ssize_t n = store(segment, offset + at, (const char *)data + at, size_bytes - at);
+
+		if (n < 0)
+			error = (int)n;
+		else
+			at += (size_t)n;
+	}
+	drop_page_tables(segment, offset, size_bytes);
+	return error;
 }
 
 int segment_reserve(const struct segment *segment, uint64_t offset, uint64_t size_bytes)

@@ -7,6 +7,7 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define SEGMENT_NAME_BYTES_MAX 127u
@@ -33,6 +34,10 @@ int segment_commit(const struct segment *segment, uint64_t offset, uint64_t size
 int segment_zero(const struct segment *segment, uint64_t offset, uint64_t size_bytes);
 /* The same, but takes no memory for pages that are not there. */
 int segment_zero_sparse(const struct segment *segment, uint64_t offset, uint64_t size_bytes);
+/* Reads bytes, zeros where nothing is backed, and writes them. */
+int segment_read(const struct segment *segment, uint64_t offset, void *data, size_t size_bytes);
+int segment_write(const struct segment *segment, uint64_t offset, const void *data,
+		  size_t size_bytes);
 /*
  * Makes sure of huge pages for a range that has none reserved; nothing to do for small ones. A
  * negative errno has been logged with how many are missing.

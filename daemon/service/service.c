@@ -138,9 +138,12 @@ static int service_init_clients(struct service *service)
 	if (error == 0)
 		error = checks_init(&service->checks, service->loop, &service->pools);
 	if (error == 0)
+		error = object_checks_init(&service->object_checks, service->loop,
+					   &service->clients);
+	if (error == 0)
 		error = clients_init(&service->clients, service, service->loop);
 	if (error < 0)
-		log_error("no memory for the tables of clients: %s", strerror(-error));
+		log_error("can't make the tables of clients: %s", strerror(-error));
 	return error;
 }
 
@@ -164,6 +167,7 @@ static void service_deinit(struct service *service)
 {
 	service->listener = listener_free(service->listener);
 	service->workers = worker_pool_free(service->workers);
+	object_checks_deinit(&service->object_checks);
 	resizes_deinit(&service->resizes);
 	reloader_deinit(&service->reloader);
 	grants_deinit(&service->grants);

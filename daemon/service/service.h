@@ -46,6 +46,7 @@ struct service_pool_config {
 	struct service_size watermark_min, watermark_low, watermark_high;
 	enum service_commit commit;
 	enum service_scrub scrub;
+	bool debug_objects; /* all caches have red zones and poison */
 };
 
 enum service_limit_kind {

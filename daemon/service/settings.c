@@ -366,6 +366,18 @@ static int set_oom(void *section, const char *value, char *why)
 	return choice == 0 ? 0 : SETTINGS_E_NO_EFFECT;
 }
 
+static int set_debug_objects(void *section, const char *value, char *why)
+{
+	static const char *const names[] = { "no", "yes", NULL };
+	struct service_pool_config *pool = section;
+	unsigned choice;
+
+	if (parse_choice(value, names, &choice, why))
+		return SETTINGS_E_BAD;
+	pool->debug_objects = choice;
+	return 0;
+}
+
 const struct settings_key settings_pool_keys[] = {
 	[SETTINGS_POOL_ACCESS] = { "access", set_access },
 	[SETTINGS_POOL_READ_ACCESS] = { "read_access", set_read_access },
@@ -378,6 +390,7 @@ const struct settings_key settings_pool_keys[] = {
 	[SETTINGS_POOL_COMMIT] = { "commit", set_commit },
 	[SETTINGS_POOL_SCRUB] = { "scrub", set_scrub },
 	[SETTINGS_POOL_OOM] = { "oom", set_oom },
+	[SETTINGS_POOL_DEBUG_OBJECTS] = { "debug_objects", set_debug_objects },
 	[SETTINGS_POOL_NR_KEYS] = { NULL, NULL },
 };
 

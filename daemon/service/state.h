@@ -10,6 +10,7 @@
 #include "service/clients.h"
 #include "service/grant.h"
 #include "service/limits.h"
+#include "service/object_check.h"
 #include "service/pools.h"
 #include "service/reloader.h"
 #include "service/resize.h"
@@ -33,6 +34,7 @@ struct service {
 	struct clients clients;
 	struct grants grants;
 	struct checks checks;
+	struct object_checks object_checks;
 	struct resizes resizes;
 	struct reloader reloader;
 	struct listener *listener;

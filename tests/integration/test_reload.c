@@ -422,12 +422,11 @@ static void test_reload_names_what_needs_a_restart(void **state)
 
 	(void)state;
 	start(POOL("8M", "") "[pool old]\nsize = 4M\n");
-	reply = reload_daemon(
-		"topology = fake:2",
-		POOL("8M",
-		     "max_order = 3\ncommit = touch\nscrub = never\n"
-		     "nodes = 0\ncontiguous = 2M\nhugepages = 2M\n") "[pool new]\nsize = 4M\n");
-	assert_done(reply, 9);
+	reply = reload_daemon("topology = fake:2",
+			      POOL("8M", "max_order = 3\ncommit = touch\nscrub = never\n"
+					 "nodes = 0\ncontiguous = 2M\nhugepages = 2M\n"
+					 "debug_objects = yes\n") "[pool new]\nsize = 4M\n");
+	assert_done(reply, 10);
 	assert_line(reply, "[daemon] topology: needs a restart");
 	assert_line(reply, "[pool default] max_order: needs a restart");
 	assert_line(reply, "[pool default] commit: needs a restart");
@@ -435,6 +434,7 @@ static void test_reload_names_what_needs_a_restart(void **state)
 	assert_line(reply, "[pool default] nodes: needs a restart");
 	assert_line(reply, "[pool default] contiguous: needs a restart");
 	assert_line(reply, "[pool default] hugepages: needs a restart");
+	assert_line(reply, "[pool default] debug_objects: needs a restart");
 	assert_line(reply, "[pool old] is gone, and is served as before: needs a restart");
 	assert_line(reply, "[pool new] is new: needs a restart");
 	assert_logged("reload: [pool new] is new: needs a restart");

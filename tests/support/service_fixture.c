@@ -67,6 +67,8 @@ static void service_init(struct fixture *fixture)
 			 0);
 	assert_int_equal(grants_init(&service->grants), 0);
 	assert_int_equal(checks_init(&service->checks, service->loop, &service->pools), 0);
+	assert_int_equal(
+		object_checks_init(&service->object_checks, service->loop, &service->clients), 0);
 	assert_int_equal(clients_init(&service->clients, service, service->loop), 0);
 }
 
@@ -103,6 +105,7 @@ void fixture_free(struct fixture *fixture)
 			fail_msg("pool %u zone %u page %u: %s", i, zone, fault.pfn, fault.what);
 	}
 	service->workers = worker_pool_free(service->workers);
+	object_checks_deinit(&service->object_checks);
 	resizes_deinit(&service->resizes);
 	reloader_deinit(&service->reloader);
 	grants_deinit(&service->grants);
@@ -126,6 +129,18 @@ static void catch_lines(struct fixture_client *client, const struct message *rep
 	client->reply.u.reload_result.lines = NULL;
 }
 
+static void catch_objects(struct fixture_client *client, const struct message *reply)
+{
+	memcpy(client->runs, reply->u.granted_objects.runs,
+	       reply->u.granted_objects.nr_runs * sizeof(*client->runs));
+	client->reply.u.granted_objects.runs = client->runs;
+	if (!reply->u.granted_objects.nr_raw)
+		return;
+	memcpy(client->raw, reply->u.granted_objects.raw,
+	       reply->u.granted_objects.nr_raw * sizeof(*client->raw));
+	client->reply.u.granted_objects.raw = client->raw;
+}
+
 static int catch_reply(void *data, const struct message *reply, const int *fds, unsigned nr_fds)
 {
 	struct fixture_client *client = data;
@@ -141,6 +156,8 @@ static int catch_reply(void *data, const struct message *reply, const int *fds, 
 		       reply->u.granted.nr_runs * sizeof(*client->runs));
 		client->reply.u.granted.runs = client->runs;
 	}
+	if (reply->type == MESSAGE_GRANTED_OBJECTS)
+		catch_objects(client, reply);
 	if (reply->type == MESSAGE_CHECK_RESULT) {
 		snprintf(client->fault, sizeof(client->fault), "%s", reply->u.check_result.first);
 		client->reply.u.check_result.first = client->fault;
@@ -207,9 +224,14 @@ void fixture_await(struct fixture_client *client, unsigned nr_replies)
 const struct message *fixture_call(struct fixture_client *client, struct message *request)
 {
 	unsigned nr_replies = client->nr_replies;
+	enum session_verdict verdict;
 
 	client->nr_wanted = 0;
-	assert_int_not_equal(fixture_serve(client, request), SESSION_AGAIN);
+	request->id = client->next_id++;
+	do
+		verdict = dispatch_request(&client->fixture->service, &client->client, request);
+	while (verdict == SESSION_MORE);
+	assert_int_equal(verdict, SESSION_NEXT);
 	fixture_await(client, nr_replies + 1);
 	assert_int_equal(client->reply.id, request->id);
 	return &client->reply;
@@ -227,9 +249,62 @@ uint32_t fixture_open(struct fixture_client *client, const char *name, bool read
 	return reply->u.pool_opened.pool;
 }
 
+uint32_t fixture_make_cache(struct fixture_client *client, uint32_t pool, const char *name,
+			    uint32_t object_bytes, uint32_t flags)
+{
+	struct message request = { .type = MESSAGE_CREATE_CACHE };
+
+	request.u.create_cache.pool = pool;
+	request.u.create_cache.name = name;
+	request.u.create_cache.object_bytes = object_bytes;
+	request.u.create_cache.flags = flags;
+	const struct message *reply = fixture_call(client, &request);
+	assert_int_equal(reply->status, MESSAGE_STATUS_OK);
+	assert_int_equal(reply->type, MESSAGE_CACHE_OPENED);
+	return reply->u.cache_opened.cache;
+}
+
+struct message fixture_alloc_objects(uint32_t pool, uint32_t cache, uint32_t count)
+{
+	struct message request = { .type = MESSAGE_ALLOC_OBJECTS };
+
+	request.u.alloc_objects.pool = pool;
+	request.u.alloc_objects.cache = cache;
+	request.u.alloc_objects.count = count;
+	return request;
+}
+
+struct message fixture_free_objects(uint32_t pool, uint32_t cache, const struct message_run *runs,
+				    size_t nr_runs)
+{
+	struct message request = { .type = MESSAGE_FREE_OBJECTS };
+
+	request.u.free_objects.pool = pool;
+	request.u.free_objects.cache = cache;
+	request.u.free_objects.runs = runs;
+	request.u.free_objects.nr_runs = nr_runs;
+	return request;
+}
+
+unsigned fixture_count_objects(const struct message *reply)
+{
+	unsigned nr_objects = 0;
+
+	assert_int_equal(reply->status, MESSAGE_STATUS_OK);
+	assert_int_equal(reply->type, MESSAGE_GRANTED_OBJECTS);
+	for (size_t i = 0; i < reply->u.granted_objects.nr_runs; i++)
+		nr_objects += (unsigned)__builtin_popcountll(reply->u.granted_objects.runs[i].mask);
+	return nr_objects;
+}
+
+uint64_t fixture_held_bytes(const struct fixture_client *client)
+{
+	return pools_held_bytes(&client->fixture->service.pools, client->client.slot);
+}
+
 uint64_t fixture_held_pages(const struct fixture_client *client)
 {
-	return pools_held_pages(&client->fixture->service.pools, client->client.slot);
+	return fixture_held_bytes(client) >> PAGE_SHIFT;
 }
 
 void fixture_assert_refused(const struct message *reply, enum message_status status,

@@ -53,6 +53,7 @@ struct fixture_client {
 	int fds[FRAME_FDS_MAX];
 	unsigned nr_fds;
 	struct message_run runs[MESSAGE_BATCH_BLOCKS_MAX]; /* of the last grant */
+	uint64_t raw[MESSAGE_BATCH_BLOCKS_MAX];            /* likewise, of objects */
 	uint64_t next_id;
 };
 
@@ -72,7 +73,20 @@ void fixture_await(struct fixture_client *client, unsigned nr_replies);
 
 /* Opens a pool and returns its handle. */
 uint32_t fixture_open(struct fixture_client *client, const char *name, bool read_only);
+
+/* Makes a cache, or opens it, and returns its handle. */
+uint32_t fixture_make_cache(struct fixture_client *client, uint32_t pool, const char *name,
+			    uint32_t object_bytes, uint32_t flags);
+/* Requests; the runs are borrowed. */
+struct message fixture_alloc_objects(uint32_t pool, uint32_t cache, uint32_t count);
+struct message fixture_free_objects(uint32_t pool, uint32_t cache, const struct message_run *runs,
+				    size_t nr_runs);
+/* How many objects a reply grants, which must be one that does. */
+unsigned fixture_count_objects(const struct message *reply);
+
 /* The reply refuses with this status, and its text has the word in it. */
 void fixture_assert_refused(const struct message *reply, enum message_status status,
 			    const char *word);
+uint64_t fixture_held_bytes(const struct fixture_client *client);
+/* Of a client without objects. */
 uint64_t fixture_held_pages(const struct fixture_client *client);

@@ -17,49 +17,13 @@
 #include "service/backing.h"
 #include "service/hostmem.h"
 #include "support/backing_fixture.h"
+#include "support/huge_pages.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define HUGE_BYTES (2 * MIB)
 #define CHUNK_PAGES 512u
 #define ALICE 1000u
 #define BOB 1001u
-
-static bool write_number(const char *path, uint64_t number)
-{
-	FILE *file = fopen(path, "we");
-	bool is_written = file && fprintf(file, "%" PRIu64, number) > 0;
-
-	return file && fclose(file) == 0 && is_written;
-}
-
-/* Makes sure that so many huge pages are free, or says why not. */
-static bool reserve_huge_pages(uint64_t nr_pages, uint64_t *ret_before)
-{
-	struct hostmem_huge huge;
-
-	if (hostmem_huge_pages(-1, HUGE_BYTES, &huge) < 0) {
-		print_message("skipped: this kernel has no huge pages of 2 MiB\n");
-		return false;
-	}
-	*ret_before = huge.nr_total;
-	if (huge.nr_available < nr_pages) {
-		if (!write_number(huge.path, huge.nr_total + nr_pages - huge.nr_available) ||
-		    hostmem_huge_pages(-1, HUGE_BYTES, &huge) < 0 || huge.nr_available < nr_pages) {
-			print_message("skipped: can't get %" PRIu64 " huge pages\n", nr_pages);
-			write_number(huge.path, *ret_before);
-			return false;
-		}
-	}
-	return true;
-}
-
-static void release_huge_pages(uint64_t before)
-{
-	struct hostmem_huge huge;
-
-	if (hostmem_huge_pages(-1, HUGE_BYTES, &huge) == 0 && huge.nr_total != before)
-		write_number(huge.path, before);
-}
 
 static struct backing_config huge_pages(void)
 {
@@ -78,7 +42,7 @@ static void test_backing_huge_pages_are_committed_and_zeroed(void **state)
 	uint64_t before;
 
 	(void)state;
-	if (!reserve_huge_pages(16, &before))
+	if (!huge_pages_reserve(16, &before))
 		skip();
 	backing_fixture_start(&fixture, &config);
 	assert_int_equal(backing_fixture_backed_bytes(&fixture), 0);
@@ -94,7 +58,7 @@ static void test_backing_huge_pages_are_committed_and_zeroed(void **state)
 	assert_true(is_filled_with(base, 0, HUGE_BYTES));
 	backing_fixture_unmap(&fixture, base);
 	backing_fixture_stop(&fixture);
-	release_huge_pages(before);
+	huge_pages_release(before);
 }
 
 static void test_backing_huge_pages_are_committed_at_start(void **state)
@@ -104,7 +68,7 @@ static void test_backing_huge_pages_are_committed_at_start(void **state)
 	uint64_t before;
 
 	(void)state;
-	if (!reserve_huge_pages(16, &before))
+	if (!huge_pages_reserve(16, &before))
 		skip();
 	config.commit = SERVICE_COMMIT_START;
 	backing_fixture_start(&fixture, &config);
@@ -113,7 +77,7 @@ static void test_backing_huge_pages_are_committed_at_start(void **state)
 	assert_int_equal(backing_committed_bytes(fixture.backing), 16 * HUGE_BYTES);
 	assert_int_equal(backing_fixture_backed_bytes(&fixture), 16 * HUGE_BYTES);
 	backing_fixture_stop(&fixture);
-	release_huge_pages(before);
+	huge_pages_release(before);
 }
 
 static void test_backing_huge_pages_are_reserved_for_those_who_touch(void **state)
@@ -125,7 +89,7 @@ static void test_backing_huge_pages_are_reserved_for_those_who_touch(void **stat
 	uint64_t before;
 
 	(void)state;
-	if (!reserve_huge_pages(16, &before))
+	if (!huge_pages_reserve(16, &before))
 		skip();
 	assert_int_equal(hostmem_huge_pages(-1, HUGE_BYTES, &free_before), 0);
 	config.commit = SERVICE_COMMIT_TOUCH;
@@ -139,7 +103,7 @@ static void test_backing_huge_pages_are_reserved_for_those_who_touch(void **stat
 	assert_int_equal(backing_committed_bytes(fixture.backing), HUGE_BYTES);
 	backing_fixture_unmap(&fixture, base);
 	backing_fixture_stop(&fixture);
-	release_huge_pages(before);
+	huge_pages_release(before);
 }
 
 /* What backing_new() writes to standard error. */

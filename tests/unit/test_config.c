@@ -90,9 +90,16 @@ static void test_config_keys_left_out_have_defaults(void **state)
 	assert_int_equal(pool->watermark_high.permyriad, 400);
 	assert_int_equal(pool->commit, SERVICE_COMMIT_GRANT);
 	assert_int_equal(pool->scrub, SERVICE_SCRUB_UID);
+	assert_false(pool->debug_objects);
 	assert_int_equal(pool->access.nr_entries, 1);
 	assert_int_equal(pool->access.entries[0].id, geteuid());
 	assert_int_equal(pool->read_access.nr_entries, 0);
+}
+
+static void test_config_debug_objects_is_yes_or_no(void **state)
+{
+	assert_true(config_fixture_load_pool(*state, "debug_objects = yes")->debug_objects);
+	assert_false(config_fixture_load_pool(*state, "debug_objects = no")->debug_objects);
 }
 
 static void test_config_embedded_default_serves_who_starts_it(void **state)
@@ -362,7 +369,8 @@ static void test_config_print_says_what_it_comes_to(void **state)
 			    "  socket /run/test.sock, topology fake:2\n"
 			    "  pool frames: 12.50% a node in pages of 2M, commit grant, "
 			    "scrub uid, access for 1, read access for 0\n"
-			    "    watermark 1.00% 2.00% 3.00%, contiguous 25.00%, max_order 18\n"
+			    "    watermark 1.00% 2.00% 3.00%, contiguous 25.00%, max_order 18, "
+			    "debug_objects no\n"
 			    "  limit user:root of pool frames: min 64M, max 2G\n"
 			    "  limit client:x of pool frames\n");
 	free(text);
@@ -373,6 +381,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		config_test(test_config_documented_example_is_read),
 		config_test(test_config_keys_left_out_have_defaults),
+		config_test(test_config_debug_objects_is_yes_or_no),
 		config_test(test_config_embedded_default_serves_who_starts_it),
 		config_test(test_config_sizes_are_binary),
 		config_test(test_config_node_lists_become_bits),

@@ -169,6 +169,7 @@ static void test_config_bad_choices_and_numbers_are_refused(void **state)
 	assert_refused(*state, "pool a", "hugepages", "4M", "'4M' is none of: off, 2M, 1G");
 	assert_refused(*state, "pool a", "scrub", "", "'' is none of: uid, always, never");
 	assert_refused(*state, "pool a", "oom", "panic", "'panic' is none of: fail, revoke, kill");
+	assert_refused(*state, "pool a", "debug_objects", "1", "'1' is none of: no, yes");
 	assert_refused(*state, "pool a", "max_order", "19", "'19' is no number from 0 to 18");
 	assert_refused(*state, "pool a", "max_order", "-1", "'-1' is no number from 0 to 18");
 	assert_refused(*state, "pool a", "max_order", "9x", "'9x' is no number from 0 to 18");

@@ -36,7 +36,7 @@ static void assert_exact(const struct fixture *fixture, unsigned pool)
 	if (quota_validate(quota, &limit, &what))
 		fail_msg("pool %u limit %d: %s", pool, limit, what);
 	for (unsigned slot = 1; slot < CLIENTS_NR_SLOTS; slot++)
-		assert_int_equal(quota->slots[slot].nr_bytes, PAGES(pool_held_pages(core, slot)));
+		assert_int_equal(quota->slots[slot].nr_bytes, pool_held_bytes(core, slot));
 }
 
 static int teardown(void **state)
@@ -284,6 +284,28 @@ static void test_limits_apply_charges_what_is_held_already(void **state)
 	fixture_client_free(client);
 }
 
+/* An object counts with its stride, before and after there is a limit. */
+static void test_limits_count_objects_in_bytes(void **state)
+{
+	struct service_limit_config limits[] = { limit_on_user(FIXTURE_UID, 2) };
+	struct fixture_client *client = fixture_client_greeted(*state, FIXTURE_UID);
+	uint32_t pool = fixture_open(client, FIXTURE_POOL, false);
+	uint32_t cache = fixture_make_cache(client, pool, "x", 97, 0); /* takes 104 */
+	struct message request = fixture_alloc_objects(pool, cache, 30);
+
+	assert_int_equal(fixture_count_objects(fixture_call(client, &request)), 30);
+	apply(*state, limits, 1);
+	assert_int_equal(list(client, 1)->used_bytes, 30 * 104);
+	assert_exact(*state, 0);
+	request = fixture_alloc_objects(pool, cache, 100);
+	assert_int_equal(fixture_count_objects(fixture_call(client, &request)), 48);
+	assert_int_equal(list(client, 1)->used_bytes, 78 * 104);
+	fixture_assert_refused(fixture_call(client, &request), MESSAGE_STATUS_LIMIT,
+			       "limit user:camera of pool 'default': 8 KiB max, 7.92 KiB used");
+	fixture_assert_refused(try_take(client, 0, 1), MESSAGE_STATUS_LIMIT, "7.92 KiB used");
+	fixture_client_free(client);
+}
+
 static void test_limits_parts_are_of_the_pool(void **state)
 {
 	struct service_limit_config limits[] = { limit_on_user(FIXTURE_UID, 0),
@@ -364,6 +386,7 @@ int main(void)
 		limits_test(test_limits_min_refuses_others_and_says_whose_it_is),
 		limits_test(test_limits_apply_of_the_same_ones_decides_nothing_anew),
 		limits_test(test_limits_apply_charges_what_is_held_already),
+		limits_test(test_limits_count_objects_in_bytes),
 		limits_test(test_limits_parts_are_of_the_pool),
 		limits_test(test_limits_of_one_pool_leave_the_others_alone),
 		limits_test(test_limits_a_pool_may_have_them_all),

@@ -9,11 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "core/cache.h"
 #include "core/zone.h"
+#include "core/zone_object.h"
 #include "service/backing.h"
 #include "service/log.h"
 #include "service/loop.h"
@@ -89,7 +93,7 @@ static void test_pools_have_a_zone_a_node(void **state)
 	}
 	assert_string_equal(pool->zones[2].name, "node2");
 	assert_int_equal(pool->max_order, 10); /* what fits into 4 MiB */
-	assert_int_equal(pools_held_pages(&fixture->pools, 1), 0);
+	assert_int_equal(pools_held_bytes(&fixture->pools, 1), 0);
 }
 
 static void test_pools_may_live_on_some_nodes_only(void **state)
@@ -233,6 +237,119 @@ static void test_pools_have_room_to_grow(void **state)
 	assert_int_equal(pools_size_bytes(&fixture->pools), 40 * MIB);
 }
 
+static uint64_t backed_bytes(int fd)
+{
+	struct stat status;
+
+	assert_int_equal(fstat(fd, &status), 0);
+	return (uint64_t)status.st_blocks * 512;
+}
+
+/* Pages of a memory that have ever been touched. */
+static size_t count_touched(void *memory, size_t size_bytes)
+{
+	size_t nr_pages = (size_bytes + PAGE_BYTES - 1) / PAGE_BYTES, nr_touched = 0;
+	unsigned char *is_touched = malloc(nr_pages);
+
+	assert_non_null(is_touched);
+	assert_int_equal(mincore(memory, size_bytes, is_touched), 0);
+	for (size_t i = 0; i < nr_pages; i++)
+		nr_touched += is_touched[i] & 1;
+	free(is_touched);
+	return nr_touched;
+}
+
+/* There may be as many objects as pages have room for, and none cost anything yet. */
+static void test_pools_room_for_objects_costs_nothing_unused(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct zone_config plain = { .nr_pages = 1024,
+					   .capacity_pages = 3 * 65536,
+					   .nr_slots = NR_SLOTS };
+
+	for (unsigned i = 0; i < 3; i++)
+		fixture->topology.nodes[i].mem_bytes = 256 * MIB;
+	assert_int_equal(make_pools(fixture), 0);
+	struct pools_pool *pool = &fixture->pools.pools[0];
+	struct pools_zone *zone = &pool->zones[0];
+	assert_int_equal(zone_capacity(zone->zone), plain.capacity_pages);
+	assert_true(zone->zone->slabs.nr_units >= 17 * plain.capacity_pages);
+	assert_true(zone->ledger.size_bytes > 100 * MIB);
+	assert_true(zone->index_bytes > zone_index_bytes(&plain) + 50 * MIB);
+	assert_true(backed_bytes(zone->ledger.fd) < MIB / 16);
+	assert_true(count_touched(zone->index, zone->index_bytes) < 64);
+	assert_int_equal(zone_slab_room(zone->zone), 0);
+
+	while (!pools_make_slab_room(pool, UINT64_MAX))
+		;
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(zone_slab_room(pool->zones[i].zone), SLAB_ROOM_UNITS);
+	assert_true(pools_make_slab_room(pool, UINT64_MAX)); /* and that is enough */
+	assert_int_equal(zone_slab_room(zone->zone), SLAB_ROOM_UNITS);
+	assert_true(backed_bytes(zone->ledger.fd) < MIB / 4);
+	assert_true(count_touched(zone->index, zone->index_bytes) < 128);
+}
+
+static void test_pools_room_for_objects_has_an_end(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(make_pools(fixture), 0);
+	struct pools_zone *zone = &fixture->pools.pools[0].zones[0];
+	uint32_t nr_rooms = zone->zone->slabs.nr_units / SLAB_ROOM_UNITS;
+
+	assert_true(pools_zone_wants_slab_room(zone));
+	for (uint32_t i = 0; i < nr_rooms; i++)
+		assert_int_equal(pools_zone_add_slab_room(zone), 0);
+	assert_int_equal(zone_slab_room(zone->zone), zone->zone->slabs.nr_units);
+	assert_false(pools_zone_wants_slab_room(zone));
+	assert_int_equal(pools_zone_add_slab_room(zone), -ENOSPC);
+}
+
+/* Asking takes too long to be done for every request of a time when there is no memory. */
+static void test_pools_room_for_objects_is_asked_for_again_after_a_while(void **state)
+{
+	struct fixture *fixture = *state;
+
+	assert_int_equal(make_pools(fixture), 0);
+	struct pools_pool *pool = &fixture->pools.pools[0];
+	struct pools_zone *zone = &pool->zones[0];
+
+	zone->is_room_short = true;
+	while (!pools_make_slab_room(pool, UINT64_MAX))
+		;
+	assert_int_equal(zone_slab_room(zone->zone), 0);
+	assert_int_equal(zone_slab_room(pool->zones[1].zone), SLAB_ROOM_UNITS);
+	pools_decay(&fixture->pools);
+	assert_true(pools_make_slab_room(pool, UINT64_MAX));
+	assert_int_equal(zone_slab_room(zone->zone), SLAB_ROOM_UNITS);
+}
+
+static void test_pools_have_a_table_of_caches_each(void **state)
+{
+	struct fixture *fixture = *state;
+	struct service_pool_config configs[2] = { fixture->pool_config, fixture->pool_config };
+
+	strcpy(configs[1].name, "debug");
+	configs[1].debug_objects = true;
+	fixture->config.pools = configs;
+	fixture->config.nr_pools = 2;
+	for (unsigned i = 0; i < 3; i++)
+		fixture->topology.nodes[i].mem_bytes = 80 * MIB;
+	assert_int_equal(make_pools(fixture), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		const struct pools_pool *pool = &fixture->pools.pools[i];
+
+		assert_ptr_equal(pool->core.caches, &pool->caches);
+		assert_int_equal(pool->caches.nr_used, CACHE_NR_GENERAL);
+		assert_int_equal(pool->caches.layouts[0].flags, i ? CACHE_DEBUG : 0);
+		assert_true(backed_bytes(pool->caches_ledger.fd) >=
+			    CACHES_MAX * sizeof(struct cache_record));
+	}
+	assert_int_not_equal(fixture->pools.pools[0].caches_ledger.fd,
+			     fixture->pools.pools[1].caches_ledger.fd);
+}
+
 /* Opening one is what the next daemon does with the ledger that it is left. */
 static void test_pools_zone_with_a_damaged_ledger_is_set_aside(void **state)
 {
@@ -253,6 +370,7 @@ static void test_pools_zone_with_a_damaged_ledger_is_set_aside(void **state)
 	assert_int_equal(zone_nr_free(zone.zone), 0);
 	assert_int_equal(zone_free(zone.zone, 5, 0, 1), ZONE_E_RANGE);
 	assert_int_equal(zone_validate(zone.zone, &fault), 0);
+	assert_false(pools_zone_wants_slab_room(&zone));
 	/* What was found stays as it was, for who wants to look. */
 	for (size_t i = 0; i < size_bytes; i++)
 		assert_int_equal(((uint8_t *)zone.ledger.memory)[i], 0xa5);
@@ -271,6 +389,10 @@ int main(void)
 		POOLS_TEST(test_pools_refuse_what_can_not_be),
 		POOLS_TEST(test_pools_warn_of_more_than_the_node_has),
 		POOLS_TEST(test_pools_have_room_to_grow),
+		POOLS_TEST(test_pools_room_for_objects_costs_nothing_unused),
+		POOLS_TEST(test_pools_room_for_objects_has_an_end),
+		POOLS_TEST(test_pools_room_for_objects_is_asked_for_again_after_a_while),
+		POOLS_TEST(test_pools_have_a_table_of_caches_each),
 		POOLS_TEST(test_pools_zone_with_a_damaged_ledger_is_set_aside),
 	};
 

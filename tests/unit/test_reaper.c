@@ -69,6 +69,35 @@ static void test_reaper_frees_in_slices_what_a_client_held(void **state)
 	assert_int_equal(free_pages(fixture), 2 * ZONE_PAGES);
 }
 
+/* The smallest objects, of two clients in the same slabs. */
+static void test_reaper_frees_objects_in_slices_too(void **state)
+{
+	struct fixture *fixture = *state;
+	struct fixture_client *dying = fixture_client_greeted(fixture, FIXTURE_UID);
+	struct fixture_client *other = fixture_client_greeted(fixture, FIXTURE_UID);
+	struct message goodbye = { .type = MESSAGE_GOODBYE };
+	uint32_t pool = fixture_open(dying, FIXTURE_POOL, false);
+	uint32_t cache = fixture_make_cache(dying, pool, "x", 16, 0);
+	struct message request = fixture_alloc_objects(pool, cache, 1000);
+
+	fixture_open(other, FIXTURE_POOL, false);
+	for (unsigned i = 0; i < NR_BATCHES; i++) {
+		assert_int_equal(fixture_count_objects(fixture_call(dying, &request)), 1000);
+		assert_int_equal(fixture_count_objects(fixture_call(other, &request)), 1000);
+	}
+	unsigned nr_replies = dying->nr_replies;
+	dying->nr_wanted = 0;
+	fixture_serve(dying, &goodbye);
+	assert_int_equal(dying->nr_replies, nr_replies);
+	assert_int_equal(fixture_held_bytes(dying), NR_BATCHES * 16000);
+	fixture_await(dying, nr_replies + 1);
+	assert_int_equal(dying->client.state, CLIENT_SWEPT);
+	assert_int_equal(fixture_held_bytes(dying), 0);
+	assert_int_equal(fixture_held_bytes(other), NR_BATCHES * 16000);
+	fixture_client_free(dying);
+	fixture_client_free(other);
+}
+
 static void test_reaper_is_done_at_once_with_who_held_nothing(void **state)
 {
 	struct fixture_client *client = fixture_client_greeted(*state, FIXTURE_UID);
@@ -87,6 +116,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		REAPER_TEST(test_reaper_frees_in_slices_what_a_client_held),
+		REAPER_TEST(test_reaper_frees_objects_in_slices_too),
 		REAPER_TEST(test_reaper_is_done_at_once_with_who_held_nothing),
 	};
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "core/page.h"
 #include "service/scrub.h"
 
 #define NR_PAGES 200u /* the last leaf is short: pages 192 to 199 */
@@ -23,7 +24,7 @@ struct fixture {
 static void start(struct fixture *fixture, enum service_scrub mode)
 {
 	*fixture = (struct fixture){ 0 };
-	assert_int_equal(scrub_init(&fixture->scrub, mode, NR_PAGES), 0);
+	assert_int_equal(scrub_init(&fixture->scrub, mode, NR_PAGES * PAGE_BYTES), 0);
 }
 
 static void stop(struct fixture *fixture)
@@ -32,12 +33,29 @@ static void stop(struct fixture *fixture)
 	scrub_deinit(&fixture->scrub);
 }
 
-/* How many pages a grant wants zeroed; they are left in fixture->list. */
+static struct scrub_extent pages(uint32_t pfn, uint32_t nr_pages)
+{
+	return (struct scrub_extent){ pfn * PAGE_BYTES, nr_pages * PAGE_BYTES };
+}
+
+/* How many bytes a grant wants zeroed; they are left in fixture->list. */
+static uint64_t grant_bytes(struct fixture *fixture, const struct scrub_extent *extent, uid_t uid)
+{
+	bool is_own = scrub_is_own(&fixture->scrub, extent, uid);
+
+	scrub_list_deinit(&fixture->list);
+	assert_int_equal(scrub_grant(&fixture->scrub, extent, uid, &fixture->list), 0);
+	if (is_own)
+		assert_int_equal(fixture->list.size_bytes, 0);
+	return fixture->list.size_bytes;
+}
+
+/* The same in pages. */
 static uint64_t grant(struct fixture *fixture, uint32_t pfn, uint32_t nr_pages, uid_t uid)
 {
-	scrub_list_deinit(&fixture->list);
-	assert_int_equal(scrub_grant(&fixture->scrub, pfn, nr_pages, uid, &fixture->list), 0);
-	return fixture->list.nr_pages;
+	const struct scrub_extent extent = pages(pfn, nr_pages);
+
+	return grant_bytes(fixture, &extent, uid) / PAGE_BYTES;
 }
 
 static void finish(struct fixture *fixture, uid_t uid)
@@ -48,8 +66,8 @@ static void finish(struct fixture *fixture, uid_t uid)
 static void assert_extent(const struct fixture *fixture, size_t i, uint32_t pfn, uint32_t nr_pages)
 {
 	assert_true(i < fixture->list.nr_extents);
-	assert_int_equal(fixture->list.extents[i].pfn, pfn);
-	assert_int_equal(fixture->list.extents[i].nr_pages, nr_pages);
+	assert_int_equal(fixture->list.extents[i].offset, pfn * PAGE_BYTES);
+	assert_int_equal(fixture->list.extents[i].size_bytes, nr_pages * PAGE_BYTES);
 }
 
 static void test_scrub_never_granted_needs_nothing(void **state)
@@ -213,12 +231,90 @@ static void test_scrub_scattered_pages_give_one_extent_each(void **state)
 	start(&fixture, SERVICE_SCRUB_UID);
 	grant(&fixture, 0, NR_PAGES, ALICE);
 	scrub_list_deinit(&fixture.list);
-	for (uint32_t pfn = 0; pfn < NR_PAGES; pfn += 2)
-		assert_int_equal(scrub_grant(&fixture.scrub, pfn, 1, BOB, &fixture.list), 0);
+	for (uint32_t pfn = 0; pfn < NR_PAGES; pfn += 2) {
+		const struct scrub_extent page = pages(pfn, 1);
+
+		assert_int_equal(scrub_grant(&fixture.scrub, &page, BOB, &fixture.list), 0);
+	}
 	assert_int_equal(fixture.list.nr_extents, NR_PAGES / 2);
-	assert_int_equal(fixture.list.nr_pages, NR_PAGES / 2);
+	assert_int_equal(fixture.list.size_bytes, NR_PAGES / 2 * PAGE_BYTES);
 	for (size_t i = 0; i < fixture.list.nr_extents; i++)
 		assert_extent(&fixture, i, (uint32_t)(2 * i), 1);
+	stop(&fixture);
+}
+
+/* 100 bytes a grant: the page that they lie in has others' too. */
+static void test_scrub_takes_no_more_than_was_granted(void **state)
+{
+	const struct scrub_extent first = { 4000, 100 }, second = { 4100, 100 };
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, SERVICE_SCRUB_UID);
+	assert_int_equal(grant_bytes(&fixture, &first, ALICE), 0);
+	assert_true(scrub_is_own(&fixture.scrub, &second, ALICE));
+	assert_false(scrub_is_own(&fixture.scrub, &second, BOB));
+	assert_int_equal(grant_bytes(&fixture, &second, BOB), 100);
+	assert_int_equal(fixture.list.extents[0].offset, 4100);
+	finish(&fixture, BOB);
+	/* Neither's own any more. */
+	assert_int_equal(grant_bytes(&fixture, &second, BOB), 100);
+	finish(&fixture, BOB);
+	assert_int_equal(grant_bytes(&fixture, &first, ALICE), 100);
+	stop(&fixture);
+}
+
+static void test_scrub_bytes_over_a_leafs_end_are_of_both(void **state)
+{
+	const struct scrub_extent across = { 64 * PAGE_BYTES - 10, 30 };
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, SERVICE_SCRUB_UID);
+	grant(&fixture, 0, 64, ALICE);
+	assert_false(scrub_is_own(&fixture.scrub, &across, ALICE)); /* nobody's, in part */
+	assert_int_equal(grant_bytes(&fixture, &across, BOB), 10);
+	finish(&fixture, BOB);
+	assert_int_equal(grant(&fixture, 65, 1, BOB), 0); /* its leaf is Bob's */
+	assert_int_equal(grant_bytes(&fixture, &across, ALICE), 30);
+	assert_int_equal(fixture.list.nr_extents, 1);
+	stop(&fixture);
+}
+
+static void test_scrub_leaf_is_not_whole_for_lack_of_a_byte(void **state)
+{
+	struct scrub_extent extent = { 0, 64 * PAGE_BYTES - 1 };
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, SERVICE_SCRUB_UID);
+	grant(&fixture, 0, 64, ALICE);
+	assert_int_equal(grant_bytes(&fixture, &extent, BOB), extent.size_bytes);
+	finish(&fixture, BOB);
+	assert_false(scrub_is_own(&fixture.scrub, &extent, BOB));
+	extent.size_bytes++;
+	assert_int_equal(grant_bytes(&fixture, &extent, BOB), extent.size_bytes);
+	finish(&fixture, BOB);
+	assert_true(scrub_is_own(&fixture.scrub, &extent, BOB));
+	stop(&fixture);
+}
+
+static void test_scrub_own_depends_on_the_mode(void **state)
+{
+	const struct scrub_extent page = pages(0, 1);
+	struct fixture fixture;
+
+	(void)state;
+	start(&fixture, SERVICE_SCRUB_NEVER);
+	assert_true(scrub_is_own(&fixture.scrub, &page, BOB));
+	stop(&fixture);
+	start(&fixture, SERVICE_SCRUB_ALWAYS);
+	grant(&fixture, 0, 64, BOB);
+	assert_false(scrub_is_own(&fixture.scrub, &page, BOB));
+	stop(&fixture);
+	start(&fixture, SERVICE_SCRUB_UID);
+	grant(&fixture, 0, 64, UINT32_MAX - 1); /* of whom a tag says mixed */
+	assert_false(scrub_is_own(&fixture.scrub, &page, UINT32_MAX - 1));
 	stop(&fixture);
 }
 
@@ -237,6 +333,10 @@ int main(void)
 		cmocka_unit_test(test_scrub_never_zeroes_nothing),
 		cmocka_unit_test(test_scrub_largest_uid_is_always_zeroed_for),
 		cmocka_unit_test(test_scrub_scattered_pages_give_one_extent_each),
+		cmocka_unit_test(test_scrub_takes_no_more_than_was_granted),
+		cmocka_unit_test(test_scrub_bytes_over_a_leafs_end_are_of_both),
+		cmocka_unit_test(test_scrub_leaf_is_not_whole_for_lack_of_a_byte),
+		cmocka_unit_test(test_scrub_own_depends_on_the_mode),
 	};
 
 	return cmocka_run_group_tests_name("scrub", tests, NULL, NULL);
