@@ -3,11 +3,12 @@
 #define PAGEPOOL_H
 
 /*
- * libpagepool: pages from a daemon that owns big shared memory for all processes of a host.
+ * libpagepool: pages and objects from a daemon that owns big shared memory for all processes of a
+ * host.
  *
- * A client connects, opens a pool by name, and is granted blocks of 2^order pages of 4 KiB. Every
- * process that opened the pool sees the same bytes; addresses differ between processes, offsets
- * (pp_to_offset()) do not.
+ * A client connects, opens a pool by name, and is granted blocks of 2^order pages of 4 KiB, or
+ * objects of any size. Every process that opened the pool sees the same bytes; addresses differ
+ * between processes, offsets (pp_to_offset()) do not.
  *
  * Functions that return a pointer give NULL and set errno. The others give 0 (or a count) or a
  * negative errno. All functions may be called from any thread. After fork() the child's handles
@@ -36,6 +37,7 @@ extern "C" {
 
 #pragma GCC visibility push(default)
 
+struct pp_cache;
 struct pp_client;
 struct pp_pool;
 
@@ -146,8 +148,9 @@ int pp_client_dispatch(struct pp_client *client, int timeout_ms);
 int pp_pool_open(struct pp_client *client, const char *name, unsigned flags, struct pp_pool **ret);
 
 /*
- * Undoes one pp_pool_open(). With the last, the segments are unmapped: pointers into them die.
- * Blocks that are still held stay held until the client is freed. Accepts NULL. Returns NULL.
+ * Undoes one pp_pool_open(). With the last, the segments are unmapped: pointers into them die, and
+ * so do the handles of its caches. What is still held stays held until the client is freed. Accepts
+ * NULL. Returns NULL.
  */
 struct pp_pool *pp_pool_close(struct pp_pool *pool);
 
@@ -200,6 +203,103 @@ ssize_t pp_alloc_bulk(struct pp_pool *pool, unsigned order, unsigned flags, void
  * Fastest for addresses in the order in which pp_alloc_bulk() gave them.
  */
 int pp_free_bulk(struct pp_pool *pool, unsigned order, void *const *addrs, size_t count);
+
+/*
+ * Objects: many things of one size, many to a page, each held on its own. What dies with its client
+ * goes back object by object, whoever else has objects beside them.
+ */
+
+/* pp_cache_config.flags. PP_MOVABLE and PP_RECLAIMABLE may be among them: of the cache's slabs. */
+#define PP_CACHE_DEBUG 0x0100u /* red zones around objects, poison in free ones; slower */
+#define PP_CACHE_MERGE 0x0200u /* may share the slabs of a cache that is alike but for its name */
+
+/* Fields that are zero have their default. */
+struct pp_cache_config {
+	size_t struct_size;
+	const char *name;   /* 1 to 63 bytes of printable UTF-8; not "malloc-..." */
+	size_t object_size; /* bytes, 1 to 2 MiB */
+	size_t align;       /* a power of two up to 4096; less than 8 is as 8 */
+	unsigned flags;     /* PP_CACHE_..., PP_MOVABLE, PP_RECLAIMABLE */
+	/*
+	 * Called once for each object, in the process that is first granted it, before it gets it;
+	 * who frees an object leaves it constructed for the next to get it, in whatever process.
+	 * After a client's death, or when its bytes were cleared for another user, an object is
+	 * constructed anew. It runs in the thread that asked and may call the library. NULL:
+	 * objects are just bytes.
+	 */
+	void (*ctor)(void *object);
+};
+
+/*
+ * Makes a cache in the pool, or finds the one of this name if it was made alike (with a constructor
+ * or without, too). A cache is the pool's: it stays when its maker goes. Each call gives a handle
+ * of its own, with its own constructor. It belongs to the pool's handle, and ends with that at the
+ * latest. The name is copied.
+ * -EINVAL for a config that makes no sense, -EEXIST when a cache of this name is not alike, -EDQUOT
+ * when the pool has no room for another cache, -EACCES when it was opened for reading only, -E2BIG
+ * for a config of a newer library that asks for what this one does not know.
+ */
+int pp_cache_create(struct pp_pool *pool, const struct pp_cache_config *config,
+		    struct pp_cache **ret);
+
+/* Frees the handle; the cache and its objects stay. Accepts NULL. Returns NULL. */
+struct pp_cache *pp_cache_close(struct pp_cache *cache);
+
+/*
+ * Unmakes the cache for everybody and frees the handle. -EBUSY while objects of it are held, by
+ * whomever, or -ENOENT when it is gone already, or another error: then the handle stays. Of several
+ * names that were merged it takes away one, and objects that are held are freed by another.
+ */
+int pp_cache_destroy(struct pp_cache *cache);
+
+/*
+ * One object. Flags are those of pages, but for PP_MOVABLE and PP_RECLAIMABLE, which are the
+ * cache's (EINVAL); PP_ZERO does not go together with a constructor. NULL and errno as for
+ * pp_alloc_pages(); ENOENT when the cache was destroyed.
+ */
+void *pp_cache_alloc(struct pp_cache *cache, unsigned flags);
+
+/*
+ * Frees an object. -EINVAL, and nothing happens, when it is not this client's, not of this cache,
+ * free already, or no object's start; -ENOENT when this name of a cache was destroyed. -EUCLEAN,
+ * and nothing happens, when the cache has PP_CACHE_DEBUG and somebody wrote around the object: the
+ * daemon's log says what and who.
+ */
+int pp_cache_free(struct pp_cache *cache, void *object);
+
+/*
+ * Up to `count` objects into objects[]. Returns how many, as pp_alloc_bulk() does: what was granted
+ * is granted, fewer when the pool has no more or a limit is reached.
+ */
+ssize_t pp_cache_alloc_bulk(struct pp_cache *cache, unsigned flags, void **objects, size_t count);
+
+/* Frees them all. When one is wrong, its batch is not freed: as for pp_free_bulk(). */
+int pp_cache_free_bulk(struct pp_cache *cache, void *const *objects, size_t count);
+
+/* Gives the pages of the cache's empty slabs back to the pool. -ENOENT when it was destroyed. */
+int pp_cache_shrink(struct pp_cache *cache);
+
+/*
+ * size_bytes of any size up to 1 GiB, or the pool's largest block: an object of a general cache up
+ * to 32 KiB, adjacent pages above. Aligned to 16, and to its size if that is a power of two (8, 16
+ * and 32 KiB to 4 KiB alone in a pool that debugs all its caches). Flags are those of pages; a
+ * mobility counts for pages alone. A size of 0 is as 1. NULL and errno as for pp_alloc_pages().
+ */
+void *pp_malloc(struct pp_pool *pool, size_t size_bytes, unsigned flags);
+
+/*
+ * Gives back what pp_malloc() gave through this pool handle. NULL is fine. -EINVAL, and nothing
+ * happens, for any other address, and for one that was freed already; -EUCLEAN as from
+ * pp_cache_free() in a pool that debugs all its caches.
+ */
+int pp_free(struct pp_pool *pool, void *addr);
+
+/*
+ * Bytes that may be used at an address that pp_malloc() gave through this pool handle: the size
+ * asked for or somewhat more. 0 for NULL, and where pp_malloc() gave nothing. The daemon is not
+ * asked, so for an address within an object, or one that was freed, it may be any size.
+ */
+size_t pp_usable_size(struct pp_pool *pool, const void *addr);
 
 /* Addresses travel as offsets. */
 

@@ -22,6 +22,7 @@
 #include "lib/endpoint.h"
 #include "lib/introspect.h"
 #include "lib/pool.h"
+#include "lib/struct_size.h"
 #include "pagepool.h"
 #include "proto/text.h"
 
@@ -35,21 +36,16 @@ const char *pp_version(void)
 	return PAGEPOOL_VERSION;
 }
 
-/* Copies the caller's struct, of whatever version: fields that we don't know must be zero. */
 static int config_copy(struct pp_client_config *config, const struct pp_client_config *from)
 {
-	size_t size_bytes = from ? from->struct_size : 0;
+	int error;
 
 	*config = (struct pp_client_config){ .timeout_ms = TIMEOUT_MS_DEFAULT };
 	if (!from)
 		return 0;
-	if (size_bytes < sizeof(from->struct_size))
-		return -EINVAL;
-	for (size_t i = sizeof(*config); i < size_bytes; i++) {
-		if (((const char *)from)[i] != 0)
-			return -E2BIG;
-	}
-	memcpy(config, from, size_bytes < sizeof(*config) ? size_bytes : sizeof(*config));
+	error = ppc_struct_take(config, sizeof(*config), from);
+	if (error)
+		return error;
 	if ((config->flags & ~PP_CLIENT_NO_THREAD) || config->timeout_ms < -1)
 		return -EINVAL;
 	if (config->name && !text_is_printable(config->name, MESSAGE_NAME_BYTES_MAX))

@@ -20,8 +20,9 @@ struct pp_client {
 	struct message_limits limits;      /* as the daemon told them */
 	uint32_t batch_blocks;             /* in one request: the least that all limits allow */
 	char daemon_version[MESSAGE_TEXT_BYTES_MAX + 1];
-	pthread_mutex_t pools_lock; /* pools and their counts; held while one is opened or closed */
-	struct pp_pool *pools;      /* owned */
+	/* Pools, their counts and their lists of caches; held while a pool is opened or closed. */
+	pthread_mutex_t pools_lock;
+	struct pp_pool *pools; /* owned */
 };
 
 /* False in a child of the process that made the client. */

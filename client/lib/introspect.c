@@ -81,6 +81,10 @@ static enum message_type reply_type(enum message_type request)
 		return MESSAGE_RELOAD_RESULT;
 	case MESSAGE_PLAN_CONTIGUOUS:
 		return MESSAGE_CONTIGUOUS_PLAN;
+	case MESSAGE_LIST_CACHES:
+		return MESSAGE_CACHE_LIST;
+	case MESSAGE_CHECK_OBJECTS:
+		return MESSAGE_OBJECT_FAULTS;
 	default:
 		return MESSAGE_NONE;
 	}

@@ -7,7 +7,9 @@
  * under the same number.
  *
  * The runs go back as they came, unlooked at: they lead nowhere in this process, and the daemon
- * checks what it is asked to free in any case.
+ * checks what it is asked to free in any case. Objects that were raw go back raw, as nobody has
+ * constructed them, and to whichever cache they are of: the name that they were asked of may be
+ * gone, when it was one of several that were merged.
  */
 
 #include "lib/late.h"
@@ -21,12 +23,15 @@ void ppc_late_init(struct ppc_late *late, const struct message *request)
 	} else if (request->type == MESSAGE_ALLOC_EXACT) {
 		late->pool = request->u.alloc_exact.pool;
 		late->nr_pages = request->u.alloc_exact.nr_pages;
+	} else if (request->type == MESSAGE_ALLOC_OBJECTS) {
+		late->pool = request->u.alloc_objects.pool;
 	}
 }
 
 bool ppc_late_may_grant(const struct ppc_late *late, uint32_t pool)
 {
-	return (late->type == MESSAGE_ALLOC || late->type == MESSAGE_ALLOC_EXACT) &&
+	return (late->type == MESSAGE_ALLOC || late->type == MESSAGE_ALLOC_EXACT ||
+		late->type == MESSAGE_ALLOC_OBJECTS) &&
 	       late->pool == pool;
 }
 
@@ -48,6 +53,14 @@ bool ppc_late_undo(const struct ppc_late *late, const struct message *reply,
 		undo.u.free_exact.pool = late->pool;
 		undo.u.free_exact.nr_pages = late->nr_pages;
 		undo.u.free_exact.page = reply->u.granted_exact.page;
+	} else if (late->type == MESSAGE_ALLOC_OBJECTS && reply->type == MESSAGE_GRANTED_OBJECTS) {
+		undo.type = MESSAGE_FREE_OBJECTS;
+		undo.u.free_objects.pool = late->pool;
+		undo.u.free_objects.cache = MESSAGE_CACHE_ANY;
+		undo.u.free_objects.runs = reply->u.granted_objects.runs;
+		undo.u.free_objects.nr_runs = reply->u.granted_objects.nr_runs;
+		undo.u.free_objects.raw = reply->u.granted_objects.raw;
+		undo.u.free_objects.nr_raw = reply->u.granted_objects.nr_raw;
 	} else {
 		return false;
 	}

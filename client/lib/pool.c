@@ -12,8 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/cache.h"
 #include "lib/client.h"
 #include "lib/connection.h"
+#include "lib/general.h"
+#include "lib/struct_size.h"
 #include "pagepool.h"
 #include "proto/text.h"
 
@@ -158,6 +161,8 @@ static void unlink_pool(struct pp_client *client, const struct pp_pool *pool)
 
 struct pp_pool *ppc_pool_free(struct pp_pool *pool)
 {
+	ppc_caches_free(pool->caches);
+	ppc_general_free(pool->general);
 	ppc_mapping_deinit(&pool->mapping);
 	free(pool);
 	return NULL;
@@ -225,17 +230,6 @@ static int accept_stat(const struct ppc_reply *reply, void *data)
 	return 0;
 }
 
-/* To the caller's struct, of whatever version: fields that we don't know become zero. */
-static void stat_copy(struct pp_pool_stat *to, const struct pp_pool_stat *from)
-{
-	size_t size_bytes = to->struct_size;
-	size_t known_bytes = size_bytes < sizeof(*from) ? size_bytes : sizeof(*from);
-
-	memcpy(to, from, known_bytes);
-	memset((char *)to + known_bytes, 0, size_bytes - known_bytes);
-	to->struct_size = size_bytes;
-}
-
 int pp_pool_stat(struct pp_pool *pool, struct pp_pool_stat *ret)
 {
 	struct pp_pool_stat stat = { 0 };
@@ -252,7 +246,7 @@ int pp_pool_stat(struct pp_pool *pool, struct pp_pool_stat *ret)
 	call.request.u.pool_stat.pool = pool->number;
 	error = ppc_connection_call(pool->client->connection, &call);
 	if (!error)
-		stat_copy(ret, &stat);
+		ppc_struct_give(ret, &stat, sizeof(stat));
 	return error;
 }
 

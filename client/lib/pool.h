@@ -9,7 +9,9 @@
 #include "lib/mapping.h"
 #include "proto/message.h"
 
+struct pp_cache;
 struct pp_client;
+struct ppc_general;
 
 struct pp_pool {
 	struct pp_client *client; /* borrowed: it outlives its pools */
@@ -20,6 +22,8 @@ struct pp_pool {
 	bool is_read_only;
 	char name[MESSAGE_NAME_BYTES_MAX + 1];
 	struct ppc_mapping mapping;
+	struct pp_cache *caches;     /* owned; under the client's pools_lock */
+	struct ppc_general *general; /* atomic: owned; made by the first pp_malloc() */
 };
 
 /* Unmaps and frees it, saying nothing to the daemon. */

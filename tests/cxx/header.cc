@@ -27,6 +27,32 @@ static bool refuses_no_pool()
 	       !pp_pool_close(pool);
 }
 
+static void construct(void *object)
+{
+	*static_cast<int *>(object) = 1;
+}
+
+static bool refuses_no_cache()
+{
+	struct pp_pool *pool = nullptr;
+	struct pp_cache *cache = nullptr;
+	struct pp_cache_config config = {};
+	void *objects[2] = {};
+
+	config.struct_size = sizeof(config);
+	config.name = "c++";
+	config.object_size = sizeof(int);
+	config.flags = PP_CACHE_DEBUG | PP_CACHE_MERGE | PP_MOVABLE;
+	config.ctor = construct;
+	return pp_cache_create(pool, &config, &cache) == -EINVAL && !cache &&
+	       !pp_cache_alloc(cache, PP_HIGH) && pp_cache_free(cache, objects[0]) == -EINVAL &&
+	       pp_cache_alloc_bulk(cache, 0, objects, 2) == -EINVAL &&
+	       pp_cache_free_bulk(cache, objects, 2) == -EINVAL &&
+	       pp_cache_shrink(cache) == -EINVAL && pp_cache_destroy(cache) == -EINVAL &&
+	       !pp_cache_close(cache) && !pp_malloc(pool, 100, PP_ZERO) &&
+	       pp_free(pool, objects) == -EINVAL && pp_usable_size(pool, objects[0]) == 0;
+}
+
 static bool refuses_no_client()
 {
 	struct pp_client *client = nullptr;
@@ -47,5 +73,8 @@ static bool refuses_no_client()
 int main()
 {
 	static_assert(PP_PAGE_SIZE == 4096 && PP_ORDER_MAX == 18, "the constants are constant");
-	return std::strlen(pp_version()) > 0 && refuses_no_pool() && refuses_no_client() ? 0 : 1;
+	return std::strlen(pp_version()) > 0 && refuses_no_pool() && refuses_no_cache() &&
+			       refuses_no_client()
+		       ? 0
+		       : 1;
 }

@@ -218,6 +218,36 @@ static void test_attack_locked_segment_does_not_stop_other_pools(void **state)
 	hold_the_lock("scrub = uid", 9);
 }
 
+/* What is around objects of a debug cache is written and read all the same. */
+static void test_attack_locked_segment_does_not_stop_debug_caches(void **state)
+{
+	const struct pp_cache_config config = { .struct_size = sizeof(config),
+						.name = "victims",
+						.object_size = 100,
+						.flags = PP_CACHE_DEBUG };
+	struct pp_client *client;
+	struct pp_cache *cache;
+	struct child child;
+	void *objects[1000];
+
+	(void)state;
+	start_daemon("");
+	struct pp_pool *pool = daemon_open_pool(&server, "victim", &client);
+	assert_int_equal(pp_cache_create(pool, &config, &cache), 0);
+	bool is_locked = start_lock_holder(&child);
+	ssize_t granted = pp_cache_alloc_bulk(cache, 0, objects, 1000);
+	int error = granted == 1000 ? pp_cache_free_bulk(cache, objects, 1000) : -1;
+	if (is_locked)
+		child_kill(&child);
+	pp_pool_close(pool);
+	pp_client_free(client);
+	daemon_stop(&server);
+	if (!is_locked)
+		skip();
+	assert_int_equal(granted, 1000);
+	assert_int_equal(error, 0);
+}
+
 /* Pages that nobody touched cost nothing, also when another user is granted them. */
 static void touch_free_taker(int from_parent, int to_parent, void *data)
 {
@@ -464,6 +494,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_attack_locked_segment_does_not_stop_the_loop),
 		cmocka_unit_test(test_attack_locked_segment_does_not_stop_other_pools),
+		cmocka_unit_test(test_attack_locked_segment_does_not_stop_debug_caches),
 		cmocka_unit_test(test_attack_scrub_takes_no_memory_that_was_not_there),
 		cmocka_unit_test(test_attack_stranger_leaves_places_for_others),
 		cmocka_unit_test(test_attack_unread_log_does_not_stop_the_loop),

@@ -66,9 +66,12 @@ read -ra static < <(pkg-config --cflags --libs --static pagepool)
 "$cc" -o "$root/shared" examples/hello.c "${shared[@]}" || fail 'does not build, shared'
 "$cc" -o "$root/static" examples/hello.c -Wl,-Bstatic "${static[@]}" -Wl,-Bdynamic -pthread ||
 	fail 'does not build, static'
+c++ -std=c++11 -Wall -Wextra -Werror -o "$root/cxx" tests/cxx/header.cc "${shared[@]}" ||
+	fail 'does not build, in C++'
 readelf -d "$root/static" | grep -q libpagepool && fail 'the static program needs the library'
 
 export LD_LIBRARY_PATH=$root/$lib
+"$root/cxx" || fail 'the functions are not what C++ takes them for'
 for program in shared static; do
 	examples/with-daemon "$B" "$root/$program" >"$root/log" 2>&1 ||
 		fail "built $program, it fails: $(cat "$root/log")"

@@ -51,6 +51,7 @@ gone() {
 # Ctrl-C reaches the whole group; a signal to make reaches the script alone.
 start
 grep -q ' frames/s' "$folder/log" || fail 'the demo was not run'
+grep -q '^no row is left' "$folder/log" || fail 'no table of objects was shared'
 grep -q '^default' "$folder/log" || fail 'no status was shown'
 examples/run "$B" >"$folder/second" 2>&1 && fail 'a second one started'
 grep -q 'already listens' "$folder/second" || fail "the second one says: $(cat "$folder/second")"

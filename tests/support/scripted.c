@@ -157,8 +157,7 @@ void scripted_wait(struct scripted *daemon)
 	SCRIPT_CHECK(sem_wait(&daemon->go) == 0);
 }
 
-/* False when the client has closed. */
-static bool receive(struct scripted *daemon, struct message *ret)
+bool scripted_receive(struct scripted *daemon, struct message *ret)
 {
 	struct codec_arena arena = { .memory = daemon->arena, .size_bytes = CODEC_ARENA_BYTES };
 	enum frame_error frame_error = 0;
@@ -179,7 +178,7 @@ static bool receive(struct scripted *daemon, struct message *ret)
 
 void scripted_expect(struct scripted *daemon, enum message_type type, struct message *ret)
 {
-	SCRIPT_CHECK(receive(daemon, ret));
+	SCRIPT_CHECK(scripted_receive(daemon, ret));
 	SCRIPT_CHECK(ret->type == type);
 }
 
@@ -187,7 +186,7 @@ void scripted_expect_end(struct scripted *daemon)
 {
 	struct message request;
 
-	SCRIPT_CHECK(!receive(daemon, &request));
+	SCRIPT_CHECK(!scripted_receive(daemon, &request));
 }
 
 void scripted_reply(struct scripted *daemon, const struct message *reply, const int *fds,
@@ -272,11 +271,33 @@ void scripted_grant(struct scripted *daemon, uint64_t id, uint64_t base, uint64_
 	scripted_reply(daemon, &reply, NULL, 0);
 }
 
+void scripted_open_cache(struct scripted *daemon, const struct message_cache_info *cache)
+{
+	struct message request, reply = { .type = MESSAGE_CACHE_OPENED, .error = "" };
+
+	scripted_expect(daemon, MESSAGE_CREATE_CACHE, &request);
+	reply.id = request.id;
+	reply.u.cache_opened = *cache;
+	scripted_reply(daemon, &reply, NULL, 0);
+}
+
+void scripted_grant_objects(struct scripted *daemon, uint64_t id, const struct message_run *runs,
+			    size_t nr_runs, const uint64_t *raw, size_t nr_raw)
+{
+	struct message reply = { .id = id, .type = MESSAGE_GRANTED_OBJECTS, .error = "" };
+
+	reply.u.granted_objects.runs = runs;
+	reply.u.granted_objects.nr_runs = nr_runs;
+	reply.u.granted_objects.raw = raw;
+	reply.u.granted_objects.nr_raw = nr_raw;
+	scripted_reply(daemon, &reply, NULL, 0);
+}
+
 void scripted_goodbye(struct scripted *daemon)
 {
 	struct message request;
 
-	while (receive(daemon, &request)) {
+	while (scripted_receive(daemon, &request)) {
 		SCRIPT_CHECK(request.type == MESSAGE_GOODBYE || request.type == MESSAGE_POOL_CLOSE);
 		scripted_reply_status(daemon, request.id, MESSAGE_STATUS_OK);
 	}

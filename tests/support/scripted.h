@@ -78,7 +78,9 @@ void scripted_fixture_close(struct scripted_fixture *fixture);
 
 void scripted_wait(struct scripted *daemon);
 void scripted_tell(struct scripted *daemon);
-/* The next request, which must be of this type; valid until the next call. */
+/* The next request, valid until the next call. False when the client has closed. */
+bool scripted_receive(struct scripted *daemon, struct message *ret);
+/* The same, and it must be of this type. */
 void scripted_expect(struct scripted *daemon, enum message_type type, struct message *ret);
 /* The client must have closed the connection. */
 void scripted_expect_end(struct scripted *daemon);
@@ -94,6 +96,11 @@ void scripted_welcome(struct scripted *daemon);
 void scripted_open_pool(struct scripted *daemon, unsigned nr_zones, uint64_t zone_bytes);
 /* Answers `id` with one run. */
 void scripted_grant(struct scripted *daemon, uint64_t id, uint64_t base, uint64_t mask);
+/* Receives a request to create a cache and answers with this. */
+void scripted_open_cache(struct scripted *daemon, const struct message_cache_info *cache);
+/* Answers `id` with objects; nr_raw masks may be none. */
+void scripted_grant_objects(struct scripted *daemon, uint64_t id, const struct message_run *runs,
+			    size_t nr_runs, const uint64_t *raw, size_t nr_raw);
 /* Serves goodbye and pool-close until the client is gone. */
 void scripted_goodbye(struct scripted *daemon);
 

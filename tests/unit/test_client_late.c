@@ -78,6 +78,73 @@ static void test_connection_late_grants_go_back(void **state)
 	scripted_finish(&daemon);
 }
 
+/* Objects that nobody has constructed go back as such. */
+static void script_late_objects(struct scripted *daemon, void *data)
+{
+	const struct message_cache_info cache = {
+		.cache = 9, .object_bytes = 32, .stride_bytes = 32, .slab_order = 0
+	};
+	const struct message_run runs[] = { { 64, 0x7 }, { 4096, 0x3 } };
+	const uint64_t raw[] = { 0x5, 0 };
+	struct message alloc, request;
+
+	(void)data;
+	scripted_welcome(daemon);
+	scripted_open_pool(daemon, 1, ZONE_BYTES);
+	scripted_open_cache(daemon, &cache);
+	scripted_expect(daemon, MESSAGE_ALLOC_OBJECTS, &alloc);
+	scripted_wait(daemon);
+	scripted_grant_objects(daemon, alloc.id, runs, 2, raw, 2);
+	scripted_expect(daemon, MESSAGE_FREE_OBJECTS, &request);
+	SCRIPT_CHECK(request.u.free_objects.pool == 4);
+	SCRIPT_CHECK(request.u.free_objects.cache == MESSAGE_CACHE_ANY);
+	SCRIPT_CHECK(request.u.free_objects.nr_runs == 2 && request.u.free_objects.nr_raw == 2);
+	for (unsigned i = 0; i < 2; i++) {
+		SCRIPT_CHECK(request.u.free_objects.runs[i].base == runs[i].base);
+		SCRIPT_CHECK(request.u.free_objects.runs[i].mask == runs[i].mask);
+		SCRIPT_CHECK(request.u.free_objects.raw[i] == raw[i]);
+	}
+	scripted_reply_status(daemon, request.id, MESSAGE_STATUS_OK);
+	scripted_goodbye(daemon);
+}
+
+static void construct_nothing(void *object)
+{
+	(void)object;
+	fail_msg("nobody was granted anything");
+}
+
+static void test_connection_late_objects_go_back_raw(void **state)
+{
+	struct pp_cache_config config = { .struct_size = sizeof(config),
+					  .name = "late",
+					  .object_size = 32,
+					  .ctor = construct_nothing };
+	struct scripted daemon;
+	struct pp_client *client;
+	struct pp_cache *cache;
+	struct pp_pool *pool;
+	void *objects[5];
+	int nr_served = 0;
+
+	(void)state;
+	scripted_start(&daemon, script_late_objects, NULL);
+	client = scripted_connect(&daemon, SHORT_MS);
+	pool = scripted_pool(client);
+	assert_int_equal(pp_cache_create(pool, &config, &cache), 0);
+	assert_int_equal(pp_cache_alloc_bulk(cache, 0, objects, 5), -ETIMEDOUT);
+	assert_null(pp_pool_close(pool));
+	scripted_go(&daemon);
+	while (nr_served < 2) {
+		int n = pp_client_dispatch(client, LONG_MS);
+
+		assert_in_range(n, 1, 2);
+		nr_served += n;
+	}
+	pp_client_free(client);
+	scripted_finish(&daemon);
+}
+
 /* The late grant meets a caller that waits for something else, which must not get it. */
 static void script_late_grant_amid_call(struct scripted *daemon, void *data)
 {
@@ -182,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_connection_late_grants_go_back),
+		cmocka_unit_test(test_connection_late_objects_go_back_raw),
 		cmocka_unit_test(test_connection_late_grant_is_not_the_next_callers),
 		cmocka_unit_test(test_connection_late_pool_leaks_no_descriptor),
 		cmocka_unit_test(test_connection_pool_stays_open_for_late_grants),
