@@ -10,7 +10,7 @@
 #include "cli/table.h"
 #include "proto/message.h"
 
-#define BLOCK_NR_COLUMNS 7u
+#define BLOCK_NR_COLUMNS 9u
 
 extern const struct table_column block_columns[BLOCK_NR_COLUMNS];
 

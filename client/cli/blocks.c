@@ -2,7 +2,8 @@
 /*
  * pagepoolctl blocks: every allocated block, in address order, or those of one client or pool; or,
  * with --in-the-way, those that a large block would have to take the place of. An offset is what
- * pp_to_offset() gives to programs.
+ * pp_to_offset() gives to programs. Slabs, which are no client's, are among a client's with the
+ * objects that it holds there.
  */
 
 #include "cli/block.h"
@@ -19,6 +20,19 @@ static void add_block(struct table *table, const struct message *part, size_t in
 static json_t *document_block(const struct message *part, size_t index)
 {
 	return block_document(&part->u.block_list.blocks[index]);
+}
+
+const char *blocks_conflict(const struct options *options)
+{
+	bool in_the_way = options->given & OPTION_IN_THE_WAY;
+
+	if (in_the_way && !(options->given & OPTION_POOL))
+		return "--in-the-way needs --pool too";
+	if (in_the_way && (options->given & OPTION_CLIENT))
+		return "--in-the-way looks at the blocks of all clients: not with --client";
+	if (!in_the_way && (options->given & OPTION_NODE))
+		return "--node goes with --in-the-way only";
+	return NULL;
 }
 
 enum command_exit blocks_run(struct connection *connection, const struct options *options)

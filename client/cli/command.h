@@ -23,6 +23,8 @@ struct command {
 	const char *summary;
 	unsigned options; /* OPTION_... that it understands besides the global ones */
 	unsigned nr_arguments_max;
+	/* Why options make no sense together, or NULL. NULL for a command whose options all do. */
+	const char *(*conflict)(const struct options *options);
 	bool needs_daemon; /* connection is open; otherwise it is NULL */
 	/* Prints its answer, or complains. Returns what the program ends with. */
 	enum command_exit (*run)(struct connection *connection, const struct options *options);
@@ -38,6 +40,7 @@ enum command_exit status_run(struct connection *connection, const struct options
 enum command_exit zoneinfo_run(struct connection *connection, const struct options *options);
 enum command_exit buddyinfo_run(struct connection *connection, const struct options *options);
 enum command_exit pagetypeinfo_run(struct connection *connection, const struct options *options);
+enum command_exit slabinfo_run(struct connection *connection, const struct options *options);
 enum command_exit clients_run(struct connection *connection, const struct options *options);
 enum command_exit blocks_run(struct connection *connection, const struct options *options);
 enum command_exit limits_run(struct connection *connection, const struct options *options);
@@ -46,3 +49,6 @@ enum command_exit check_run(struct connection *connection, const struct options 
 enum command_exit ping_run(struct connection *connection, const struct options *options);
 enum command_exit version_run(struct connection *connection, const struct options *options);
 enum command_exit help_run(struct connection *connection, const struct options *options);
+
+const char *blocks_conflict(const struct options *options);
+const char *check_conflict(const struct options *options);

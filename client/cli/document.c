@@ -14,9 +14,14 @@
 
 #include "cli/complain.h"
 
+static json_int_t clamp(uint64_t n)
+{
+	return n > INT64_MAX ? INT64_MAX : (json_int_t)n;
+}
+
 json_t *document_number(uint64_t n)
 {
-	return json_integer(n > INT64_MAX ? INT64_MAX : (json_int_t)n);
+	return json_integer(clamp(n));
 }
 
 json_t *document_append(json_t *array, json_t *element)
@@ -80,7 +85,10 @@ enum command_exit document_stream_add(struct document_stream *stream, json_t *el
 	return print_and_release(element);
 }
 
-void document_stream_end(const struct document_stream *stream)
+void document_stream_end(const struct document_stream *stream, const char *key, uint64_t number)
 {
-	puts(stream->nr_elements > 0 ? "\n]}" : "]}");
+	fputs(stream->nr_elements > 0 ? "\n]" : "]", stdout);
+	if (key)
+		printf(",\"%s\":%" JSON_INTEGER_FORMAT, key, clamp(number));
+	puts("}");
 }

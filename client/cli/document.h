@@ -33,4 +33,5 @@ struct document_stream {
 
 void document_stream_begin(struct document_stream *stream, const char *key);
 enum command_exit document_stream_add(struct document_stream *stream, json_t *element);
-void document_stream_end(const struct document_stream *stream);
+/* A number may follow the array under a key of its own; NULL: none does. */
+void document_stream_end(const struct document_stream *stream, const char *key, uint64_t number);

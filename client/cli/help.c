@@ -37,8 +37,11 @@ void help_print_command(const struct command *command)
 	printf("%s: %s.\n", command->name, command->summary);
 	if (command->options & OPTION_CLIENT)
 		puts("  --client ID    only blocks of this client, as `clients` numbers them");
+	if (command->options & OPTION_OBJECTS)
+		puts("  --objects      the bytes around and in the objects of debug caches, "
+		     "instead");
 	if (command->options & OPTION_POOL)
-		puts("  --pool NAME    only blocks of this pool");
+		puts("  --pool NAME    only of this pool");
 	if (command->options & OPTION_IN_THE_WAY)
 		puts("  --in-the-way ORDER\n"
 		     "                 only blocks that a block of that order, taken from the "

@@ -19,6 +19,7 @@
 
 struct output {
 	const struct list *list;
+	bool json;
 	bool begun, any;
 	struct table *table; /* for people */
 	struct document_stream stream;
@@ -31,6 +32,10 @@ static uint64_t *request_start(struct message *request)
 		return &request->u.list_clients.start;
 	case MESSAGE_LIST_LIMITS:
 		return &request->u.list_limits.start;
+	case MESSAGE_LIST_CACHES:
+		return &request->u.list_caches.start;
+	case MESSAGE_CHECK_OBJECTS:
+		return &request->u.check_objects.start;
 	default:
 		return &request->u.list_blocks.start;
 	}
@@ -43,6 +48,10 @@ static uint64_t part_next(const struct message *part)
 		return part->u.client_list.next;
 	case MESSAGE_LIMIT_LIST:
 		return part->u.limit_list.next;
+	case MESSAGE_CACHE_LIST:
+		return part->u.cache_list.next;
+	case MESSAGE_OBJECT_FAULTS:
+		return part->u.object_faults.next;
 	default:
 		return part->u.block_list.next;
 	}
@@ -55,9 +64,34 @@ static size_t part_count(const struct message *part)
 		return part->u.client_list.nr_clients;
 	case MESSAGE_LIMIT_LIST:
 		return part->u.limit_list.nr_limits;
+	case MESSAGE_CACHE_LIST:
+		return part->u.cache_list.nr_caches;
 	default:
 		return part->u.block_list.nr_blocks;
 	}
+}
+
+enum command_exit list_walk(struct connection *connection, struct message *request,
+			    list_part_fn take, void *data)
+{
+	uint64_t *start = request_start(request), last;
+	const struct message *part;
+	enum command_exit outcome;
+
+	do {
+		outcome = connection_ask(connection, request, &part);
+		if (outcome == COMMAND_DONE)
+			outcome = take(part, data);
+		if (outcome != COMMAND_DONE)
+			return outcome;
+		last = *start;
+		*start = part_next(part);
+		if (*start != 0 && *start <= last) {
+			complain("the daemon's list leads back to itself");
+			return COMMAND_REFUSED;
+		}
+	} while (*start != 0 && !ferror(stdout));
+	return COMMAND_DONE;
 }
 
 static enum command_exit print_rows(struct output *output, const struct message *part)
@@ -80,46 +114,33 @@ static enum command_exit print_elements(struct output *output, const struct mess
 	return outcome;
 }
 
-static void print_end(const struct output *output, bool json)
+static enum command_exit print_part(const struct message *part, void *data)
 {
-	if (json)
-		document_stream_end(&output->stream);
-	else if (!output->any)
-		puts(output->list->nothing);
-}
+	struct output *output = data;
+	enum command_exit outcome =
+		output->json ? print_elements(output, part) : print_rows(output, part);
 
-/* Asks for the part at *start and prints it. On success *start is where the next one is. */
-static enum command_exit print_part(struct output *output, struct connection *connection,
-				    struct message *request, uint64_t *start, bool json)
-{
-	const struct message *part;
-	enum command_exit outcome = connection_ask(connection, request, &part);
-
-	if (outcome != COMMAND_DONE)
-		return outcome;
-	outcome = json ? print_elements(output, part) : print_rows(output, part);
 	output->begun = true;
 	output->any |= part_count(part) > 0;
-	if (outcome == COMMAND_DONE && part_next(part) != 0 && part_next(part) <= *start) {
-		complain("the daemon's list leads back to itself");
-		return COMMAND_REFUSED;
-	}
-	*start = part_next(part);
 	return outcome;
+}
+
+static void print_end(const struct output *output)
+{
+	if (output->json)
+		document_stream_end(&output->stream, NULL, 0);
+	else if (!output->any)
+		puts(output->list->nothing);
 }
 
 enum command_exit list_print(const struct list *list, struct connection *connection,
 			     struct message *request, bool json)
 {
-	struct output output = { .list = list };
-	uint64_t *start = request_start(request);
-	enum command_exit outcome;
+	struct output output = { .list = list, .json = json };
+	enum command_exit outcome = list_walk(connection, request, print_part, &output);
 
-	do
-		outcome = print_part(&output, connection, request, start, json);
-	while (outcome == COMMAND_DONE && *start != 0 && !ferror(stdout));
 	if (outcome == COMMAND_DONE)
-		print_end(&output, json);
+		print_end(&output);
 	table_free(output.table);
 	return outcome;
 }

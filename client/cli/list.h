@@ -26,6 +26,15 @@ struct list {
 	json_t *(*element)(const struct message *part, size_t index);
 };
 
-/* Asks (one of MESSAGE_LIST_...) for part after part and prints each. */
+/*
+ * Asks (one of MESSAGE_LIST_..., or MESSAGE_CHECK_OBJECTS) for part after part and has each taken,
+ * until the last, or until one can't be, or standard output. Returns what take() did, if it was not
+ * COMMAND_DONE, or what to end with after a complaint.
+ */
+typedef enum command_exit (*list_part_fn)(const struct message *part, void *data);
+enum command_exit list_walk(struct connection *connection, struct message *request,
+			    list_part_fn take, void *data);
+
+/* The same, and prints each part. */
 enum command_exit list_print(const struct list *list, struct connection *connection,
 			     struct message *request, bool json);

@@ -37,6 +37,7 @@ static void occupy_standard_fds(void)
 static const struct command *choose_command(const struct options *options)
 {
 	const struct command *command;
+	const char *conflict;
 
 	if (options->nr_words == 0 && !options->version) {
 		help_print_all(stderr);
@@ -56,6 +57,11 @@ static const struct command *choose_command(const struct options *options)
 	if (options->given & ~command->options) {
 		complain("%s does not have that option; see `pagepoolctl help %s`", command->name,
 			 command->name);
+		return NULL;
+	}
+	conflict = command->conflict ? command->conflict(options) : NULL;
+	if (conflict) {
+		complain("%s; see `pagepoolctl help %s`", conflict, command->name);
 		return NULL;
 	}
 	return command;

@@ -3,8 +3,9 @@
  * Reading the command line.
  *
  * Options may stand before or after the command, so all of them are read in one pass and main()
- * asks afterwards whether the command understands what was given. Values are checked here: what
- * reaches the daemon makes sense, and what makes none is a usage error rather than the daemon's no.
+ * asks afterwards whether the command understands what was given, and given together. Values are
+ * checked here: what reaches the daemon makes sense, and what makes none is a usage error rather
+ * than the daemon's no.
  */
 
 #include "cli/options.h"
@@ -27,7 +28,8 @@ enum {
 	LONG_POOL,
 	LONG_COUNT,
 	LONG_IN_THE_WAY,
-	LONG_NODE
+	LONG_NODE,
+	LONG_OBJECTS
 };
 
 static const struct option long_options[] = {
@@ -40,6 +42,7 @@ static const struct option long_options[] = {
 	{ "count", required_argument, NULL, LONG_COUNT },
 	{ "in-the-way", required_argument, NULL, LONG_IN_THE_WAY },
 	{ "node", required_argument, NULL, LONG_NODE },
+	{ "objects", no_argument, NULL, LONG_OBJECTS },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -122,24 +125,12 @@ static bool take_option(struct options *options, int option)
 	case LONG_NODE:
 		options->given |= OPTION_NODE;
 		return parse_number("--node", optarg, 0, UINT32_MAX, &options->node);
+	case LONG_OBJECTS:
+		options->given |= OPTION_OBJECTS;
+		return true;
 	default:
 		return false; /* getopt has said why */
 	}
-}
-
-static bool options_agree(const struct options *options)
-{
-	bool in_the_way = options->given & OPTION_IN_THE_WAY;
-
-	if (in_the_way && !(options->given & OPTION_POOL))
-		complain("--in-the-way needs --pool too");
-	else if (in_the_way && (options->given & OPTION_CLIENT))
-		complain("--in-the-way looks at the blocks of all clients: not with --client");
-	else if (!in_the_way && (options->given & OPTION_NODE))
-		complain("--node goes with --in-the-way only");
-	else
-		return true;
-	return false;
 }
 
 bool options_parse(struct options *options, int argc, char **argv)
@@ -155,5 +146,5 @@ bool options_parse(struct options *options, int argc, char **argv)
 	for (; optind < argc; optind++)
 		if (!add_word(options, argv[optind]))
 			return false;
-	return options_agree(options);
+	return true;
 }

@@ -44,8 +44,10 @@ static void answer_plan(const struct message *request, struct fake_reply *ret_re
 		  .zone = "node2",
 		  .page = 9 << 9,
 		  .order = 0,
-		  .client = 4,
-		  .kind = 1 },
+		  .kind = 2,
+		  .cache = "tile",
+		  .objects = 64,
+		  .held_objects = 3 },
 	};
 	struct message *reply = &ret_reply->message;
 
@@ -79,9 +81,9 @@ static void answer(const struct message *request, struct fake_reply *ret_reply)
 
 #define NODE2_TEXT                                                                                 \
 	"Node 2, pool frames, order 9 at 0x0000000000200000: 4 blocks, 20K, in the way\n"          \
-	"POOL   ZONE              OFFSET ORDER SIZE CLIENT KIND\n"                                 \
-	"frames node2 0x0000000000200000     1   8K      3 page\n"                                 \
-	"frames node2 0x0000000001200000     0   4K      4 page\n"                                 \
+	"POOL   ZONE              OFFSET ORDER SIZE CLIENT KIND CACHE OBJECTS\n"                   \
+	"frames node2 0x0000000000200000     1   8K      3 page -           -\n"                   \
+	"frames node2 0x0000000001200000     0   4K      - slab tile     3/64\n"                   \
 	"and 2 more\n"
 
 static void test_cli_in_the_way_shows_one_node(void **state)

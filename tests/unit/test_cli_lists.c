@@ -138,11 +138,14 @@ static void test_cli_blocks_prints_headings_once(void **state)
 	assert_int_equal(result.exit_status, 0);
 	assert_int_equal(count_lines(result.out), 1 + PARTS * MESSAGE_BLOCKS_MAX);
 	assert_ptr_equal(strstr(result.out,
-				"POOL    ZONE              OFFSET ORDER SIZE CLIENT KIND\n"
-				"default node1 0x0100000000000000     0   4K      1 page\n"
-				"default node1 0x0100000000001000     0   4K      2 page\n"),
+				"POOL    ZONE              OFFSET ORDER SIZE CLIENT KIND CACHE "
+				"OBJECTS\n"
+				"default node1 0x0100000000000000     0   4K      1 page -    "
+				"       -\n"
+				"default node1 0x0100000000001000     0   4K      2 page -    "
+				"       -\n"),
 			 result.out);
-	assert_null(strstr(result.out + 1, "OFFSET\n"));
+	assert_null(strstr(strchr(result.out, '\n'), "OFFSET"));
 	run_result_deinit(&result);
 }
 
@@ -157,7 +160,8 @@ static void answer_filters(const struct message *request, struct fake_reply *ret
 							    .page = kind,
 							    .order = kind * 3,
 							    .client = request->u.list_blocks.client,
-							    .kind = kind };
+							    .kind = kind,
+							    .cache = "" };
 	ret_reply->message.type = MESSAGE_BLOCK_LIST;
 	ret_reply->message.u.block_list.blocks = blocks;
 	ret_reply->message.u.block_list.nr_blocks = 8;
@@ -178,11 +182,65 @@ static void test_cli_blocks_hands_filters_on(void **state)
 		assert_word(block, "pool", "frames");
 		assert_number(block, "client", 12);
 		assert_word(block, "kind", kinds[index]);
+		assert_int_equal(json_object_size(block), index == 2 ? 10 : 7);
 		assert_number(block, "order", (json_int_t)index * 3);
 		assert_number(block, "size_bytes", index * 3 <= 18 ? 4096ll << index * 3 : 0);
 	}
 	assert_int_equal(json_array_size(json_object_get(answer, "blocks")), 8);
 	json_decref(answer);
+}
+
+/* What one client holds: a block, and objects in two slabs of the daemon's. */
+static void answer_slabs(const struct message *request, struct fake_reply *ret_reply)
+{
+	static const struct message_block_info blocks[] = {
+		{ .pool = "p", .zone = "z", .order = 1, .client = 7, .kind = 1 },
+		{ .pool = "p",
+		  .zone = "z",
+		  .page = 8,
+		  .order = 3,
+		  .kind = 2,
+		  .cache = "tile",
+		  .objects = 21,
+		  .held_objects = 20 },
+		{ .pool = "p",
+		  .zone = "z",
+		  .page = 16,
+		  .kind = 2,
+		  .cache = "malloc-64",
+		  .objects = 64,
+		  .held_objects = 1 },
+	};
+
+	if (request->u.list_blocks.client != 7) {
+		ret_reply->message.status = MESSAGE_STATUS_NOT_FOUND;
+		return;
+	}
+	ret_reply->message.type = MESSAGE_BLOCK_LIST;
+	ret_reply->message.u.block_list.blocks = blocks;
+	ret_reply->message.u.block_list.nr_blocks = 3;
+}
+
+static void test_cli_blocks_tells_what_is_held_of_slabs(void **state)
+{
+	json_t *answer = pagepoolctl_ask_json(0, answer_slabs, "blocks --client 7 --json"), *slab;
+
+	(void)state;
+	slab = json_array_get(json_object_get(answer, "blocks"), 1);
+	assert_keys(slab, "pool zone offset order size_bytes client kind cache objects "
+			  "objects_held");
+	assert_word(slab, "kind", "slab");
+	assert_word(slab, "cache", "tile");
+	assert_number(slab, "client", 0);
+	assert_number(slab, "objects", 21);
+	assert_number(slab, "objects_held", 20);
+	json_decref(answer);
+	pagepoolctl_assert_says(
+		answer_slabs, "blocks --client 7",
+		"POOL ZONE             OFFSET ORDER SIZE CLIENT KIND CACHE     OBJECTS\n"
+		"p    z    0x0000000000000000     1   8K      7 page -               -\n"
+		"p    z    0x0000000000008000     3  32K      - slab tile        20/21\n"
+		"p    z    0x0000000000010000     0   4K      - slab malloc-64    1/64\n");
 }
 
 static void answer_nothing(const struct message *request, struct fake_reply *ret_reply)
@@ -290,6 +348,7 @@ int main(void)
 		cmocka_unit_test(test_cli_blocks_streams_all_parts),
 		cmocka_unit_test(test_cli_blocks_prints_headings_once),
 		cmocka_unit_test(test_cli_blocks_hands_filters_on),
+		cmocka_unit_test(test_cli_blocks_tells_what_is_held_of_slabs),
 		cmocka_unit_test(test_cli_blocks_tells_that_there_are_none),
 		cmocka_unit_test(test_cli_blocks_does_not_go_in_circles),
 		cmocka_unit_test(test_cli_blocks_leaves_a_broken_list_open),

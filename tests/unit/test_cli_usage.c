@@ -52,6 +52,7 @@ static void test_cli_usage_refuses_options_of_other_commands(void **state)
 	assert_usage("ping --pool default", "ping does not have that option");
 	assert_usage("limits --pool default", "limits does not have that option");
 	assert_usage("status --in-the-way 12 --pool default", "status does not have that option");
+	assert_usage("blocks --objects", "blocks does not have that option");
 	assert_usage("status --frobnicate", "--frobnicate");
 	assert_usage("status --frobnicate", "Try `pagepoolctl help`.\n");
 }
@@ -88,6 +89,8 @@ static void test_cli_usage_refuses_options_that_do_not_agree(void **state)
 	assert_usage("blocks --in-the-way 9", "--in-the-way needs --pool too");
 	assert_usage("blocks --in-the-way 9 --pool a --client 3", "not with --client");
 	assert_usage("blocks --pool a --node 0", "--node goes with --in-the-way only");
+	assert_usage("check --pool a", "--pool goes with --objects only");
+	assert_usage("check --pool a --help", "see `pagepoolctl help check`");
 }
 
 static void test_cli_usage_escapes_what_it_quotes(void **state)
@@ -107,6 +110,8 @@ static void test_cli_usage_helps_without_a_daemon(void **state)
 		{ "help blocks", "blocks [--client ID] [--pool NAME]" },
 		{ "help blocks", "--in-the-way ORDER" },
 		{ "help", "\n  pagetypeinfo  free blocks" },
+		{ "help", "\n  slabinfo      caches of objects" },
+		{ "help check", "check [--objects [--pool NAME]]" },
 		{ "blocks --help", "blocks [--client ID] [--pool NAME]" },
 		{ "--help ping", "ping [--count N]" },
 	};
@@ -138,9 +143,10 @@ static void assert_no_daemon(const char *socket, const char *words, const char *
 static void test_cli_usage_says_where_it_looked_for_a_daemon(void **state)
 {
 	static const char *const commands[] = {
-		"status",  "zoneinfo", "buddyinfo",     "pagetypeinfo",
-		"clients", "blocks",   "limits",        "reload",
-		"check",   "ping",     "--json status", "blocks --in-the-way 9 --pool a"
+		"status",   "zoneinfo",       "buddyinfo",     "pagetypeinfo",
+		"clients",  "blocks",         "limits",        "reload",
+		"check",    "ping",           "--json status", "blocks --in-the-way 9 --pool a",
+		"slabinfo", "check --objects"
 	};
 
 	(void)state;

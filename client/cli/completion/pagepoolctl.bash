@@ -5,8 +5,8 @@
 
 _pagepoolctl() {
 	local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]}
-	local commands='status zoneinfo buddyinfo pagetypeinfo clients blocks limits reload check ping'
-	commands+=' version help'
+	local commands='status zoneinfo buddyinfo pagetypeinfo slabinfo clients blocks limits reload'
+	commands+=' check ping version help'
 	local options='--socket --json --help' command='' i
 	local -a ask=("${COMP_WORDS[0]}")
 
@@ -37,7 +37,7 @@ _pagepoolctl() {
 		return
 		;;
 	--in-the-way)
-		mapfile -t COMPREPLY < <(compgen -W "$(seq 0 18)" -- "$current")
+		mapfile -t COMPREPLY < <(compgen -W "$(seq 9 18)" -- "$current")
 		return
 		;;
 	--count | --node) return ;;
@@ -45,6 +45,8 @@ _pagepoolctl() {
 
 	case $command in
 	blocks) options+=' --client --pool --in-the-way --node' ;;
+	slabinfo) options+=' --pool' ;;
+	check) options+=' --objects --pool' ;;
 	ping) options+=' --count' ;;
 	help) [[ $previous == help ]] && options=$commands ;;
 	'') [[ $current == -* ]] && options+=' --version' || options=$commands ;;
