@@ -10,7 +10,7 @@
  * memory is of the same kind (bench/subject.c).
  *
  * What no workload can tell has a file of its own: core_recovery.c, core_sweep.c, core_scale.c and
- * core_fragmentation.c.
+ * core_fragmentation.c. Objects have others: core_objects.c, core_object_*.c.
  */
 
 #include "bench/core.h"
@@ -221,8 +221,9 @@ static int measure_all_workloads(const struct bench *bench)
 int bench_core(const struct bench *bench)
 {
 	static int (*const parts[])(const struct bench *bench) = {
-		measure_all_workloads, core_measure_recovery,      core_measure_sweep,
-		core_measure_scale,    core_measure_fragmentation,
+		measure_all_workloads,      core_measure_recovery,      core_measure_sweep,
+		core_measure_scale,         core_measure_fragmentation, core_measure_objects,
+		core_measure_object_memory, core_measure_object_sizes,  core_measure_object_death,
 	};
 	int cpu, error = 0;
 

@@ -57,11 +57,19 @@ struct bench;
  *
  * recovery: opening a zone on a ledger that is in use. sweep: taking back what a dead client held.
  * scale: the same work in zones of all sizes. fragmentation: how much stays whole.
+ *
+ * objects: how fast they come and go. object_memory: what they cost beside their bytes.
+ * object_sizes: what general caches waste. object_death: taking back those of a dead client, and
+ * recovery.
  */
 int core_measure_recovery(const struct bench *bench);
 int core_measure_sweep(const struct bench *bench);
 int core_measure_scale(const struct bench *bench);
 int core_measure_fragmentation(const struct bench *bench);
+int core_measure_objects(const struct bench *bench);
+int core_measure_object_memory(const struct bench *bench);
+int core_measure_object_sizes(const struct bench *bench);
+int core_measure_object_death(const struct bench *bench);
 
 extern const struct core_workload core_workloads[];
 extern const size_t core_nr_workloads;

@@ -12,7 +12,9 @@
 #include <stdint.h>
 
 #include "bench/list_buddy.h"
+#include "core/cache.h"
 #include "core/pool.h"
+#include "core/pool_object.h"
 #include "core/zone.h"
 
 /* The client that blocks are granted to. */
@@ -27,6 +29,15 @@ struct subject_pool {
 	struct quota *quota;
 };
 
+/* A zone's table of caches, in two memories as a zone's own. */
+struct subject_caches {
+	struct cache_table table;
+	void *records;
+	size_t records_bytes;
+	void *layouts;
+	size_t layouts_bytes;
+};
+
 struct subject {
 	enum subject_kind kind;
 	struct word_owner owner; /* that blocks are asked for with */
@@ -36,8 +47,9 @@ struct subject {
 		struct zone zone;
 		struct list_buddy list;
 	} u;
-	struct subject_pool *pool; /* NULL but for SUBJECT_POOL */
-	void *table;               /* a word or an entry a page */
+	struct subject_pool *pool;     /* NULL but for SUBJECT_POOL */
+	struct subject_caches *caches; /* NULL but after subject_init_objects() */
+	void *table;                   /* a word or an entry a page */
 	size_t table_bytes;
 	void *index; /* NULL for the list: it has none */
 	size_t index_bytes;
@@ -48,6 +60,12 @@ struct subject {
  * pages free, in blocks of the largest order there is. 0 or a negative errno.
  */
 int subject_init(struct subject *subject, enum subject_kind kind, uint32_t nr_pages);
+
+/*
+ * The same of a zone, or one behind a pool, that grants objects too: with room for their words as
+ * the daemon reserves it, and with the general caches.
+ */
+int subject_init_objects(struct subject *subject, enum subject_kind kind, uint32_t nr_pages);
 void subject_deinit(struct subject *subject);
 
 /* All free again, with this top order; afterwards all of the memory has been touched. */
@@ -60,6 +78,9 @@ void subject_reset(struct subject *subject, unsigned max_order);
 uint64_t subject_recover(struct subject *subject);
 
 double subject_metadata_bytes_per_page(const struct subject *subject);
+
+/* Of what the subject has mapped, the bytes that are in memory. 0 when nobody tells. */
+uint64_t subject_resident_bytes(const struct subject *subject);
 uint64_t subject_nr_free_pages(const struct subject *subject);
 
 /* As zone_alloc_bulk() and zone_free_bulk(). The list has none. */
@@ -114,3 +135,35 @@ static inline int subject_free(struct subject *subject, uint32_t pfn, unsigned o
 		return zone_free(&subject->u.zone, pfn, order, subject->owner.slot);
 	return subject_free_bulk(subject, order, &run, 1);
 }
+
+/* Whom pages and objects go to from now on. */
+static inline void subject_set_slot(struct subject *subject, unsigned slot)
+{
+	subject->owner.slot = slot & (WORD_NR_SLOTS - 1);
+	if (subject->pool)
+		subject->pool->request.owner = subject->owner;
+}
+
+/* Makes a cache for plain objects of this size. Its number, or CACHES_MAX when there is none. */
+uint32_t subject_add_cache(struct subject *subject, uint32_t object_bytes);
+
+/* As zone_alloc_objects(), with room made first as the daemon does before each request. */
+static inline size_t subject_alloc_objects(struct subject *subject, uint32_t cache, size_t count,
+					   struct object_run *runs, size_t *nr_runs)
+{
+	struct zone *zone = &subject->u.zone;
+	struct slab_range ranges[2];
+	struct pool_demand demand;
+
+	if (zone_slab_room(zone) < SLAB_ROOM_UNITS && zone_next_slab_room(zone, ranges))
+		zone_add_slab_room(zone);
+	if (subject->kind == SUBJECT_ZONE)
+		return zone_alloc_objects(zone, cache, count, subject->owner, UINT32_MAX, runs,
+					  nr_runs);
+	return pool_alloc_objects(&subject->pool->pool, &subject->pool->request, cache, count, runs,
+				  nr_runs, &demand);
+}
+
+/* Frees objects that the present slot holds, all or none; 0 or a zone_error. */
+int subject_free_objects(struct subject *subject, uint32_t cache, const struct object_run *runs,
+			 size_t nr_runs);

@@ -5,9 +5,10 @@
  *
  * One page is one round trip, so what counts is how much dearer than the bare one it is. In bulk a
  * round trip is shared by 1,024 pages, so what counts is a page's share, against a page that was
- * asked for alone. Both are measured with client and daemon on the same CPU, where a wake-up is a
- * switch of context, and on two CPUs, where it is an interrupt. Daemon and ping-pong server live
- * side by side; who is not being measured sleeps.
+ * asked for alone. With objects, of 64 bytes, it is the same: one from pp_malloc() is held against
+ * a page, and the share of one in bulk against one from pp_malloc(). All are measured with client
+ * and daemon on the same CPU, where a wake-up is a switch of context, and on two CPUs, where it is
+ * an interrupt. Daemon and ping-pong server live side by side; who is not being measured sleeps.
  *
  * Times are as they pass. All of the pool is backed by memory beforehand, and no page is touched.
  */
@@ -22,20 +23,24 @@
 #include "bench/measure.h"
 #include "bench/ping_pong.h"
 #include "bench/report.h"
+#include "bench/wire.h"
 #include "pagepool.h"
 #include "proto/codec.h"
 #include "proto/frame.h"
 #include "proto/message.h"
 
 #define BULK_PAGES 1024u
+#define OBJECT_BYTES 64u
+#define FEW_OBJECTS 256u
+#define MANY_OBJECTS BULK_PAGES /* what addrs has room for */
 
 /* Short rounds, but more of them: waking up is what others on the machine disturb most. */
 #define RUNS_FACTOR 3u
 
 struct wire_sizes {
 	uint64_t pool_bytes;
-	unsigned nr_rounds;  /* single pages; they fit in the pool all at once */
-	unsigned nr_batches; /* of BULK_PAGES; they too */
+	unsigned nr_rounds;  /* single pages or objects; they fit in the pool all at once */
+	unsigned nr_batches; /* of BULK_PAGES, and of objects; they too */
 };
 
 static const struct wire_sizes full_sizes = { .pool_bytes = UINT64_C(256) << 20,
@@ -54,6 +59,12 @@ enum value {
 	BULK_FREE,
 	SINGLE_RATE, /* thousands of pages allocated and freed one by one */
 	BULK_RATE,
+	MALLOC,
+	MALLOC_FREE,
+	FEW_ALLOC,
+	FEW_FREE,
+	MANY_ALLOC,
+	MANY_FREE,
 	NR_VALUES
 };
 
@@ -69,6 +80,12 @@ static const struct row {
 	[BULK_FREE] = { "bulk_1024_free", "ns/page", FREE },
 	[SINGLE_RATE] = { "single_rate", "kpages/s", SINGLE_RATE },
 	[BULK_RATE] = { "bulk_1024_rate", "kpages/s", SINGLE_RATE },
+	[MALLOC] = { "malloc", "ns/object", ALLOC },
+	[MALLOC_FREE] = { "malloc_free", "ns/object", FREE },
+	[FEW_ALLOC] = { "objects_256_alloc", "ns/object", MALLOC },
+	[FEW_FREE] = { "objects_256_free", "ns/object", MALLOC_FREE },
+	[MANY_ALLOC] = { "objects_1024_alloc", "ns/object", MALLOC },
+	[MANY_FREE] = { "objects_1024_free", "ns/object", MALLOC_FREE },
 };
 
 struct wire {
@@ -78,6 +95,7 @@ struct wire {
 	struct ping_pong ping_pong;
 	struct pp_client *client;
 	struct pp_pool *pool;
+	struct pp_cache *cache;
 	void **addrs; /* room for the larger of all single pages and all batches */
 };
 
@@ -134,54 +152,92 @@ static int run_pairs(struct wire *wire, double *ret_ns)
 	return 0;
 }
 
-/* Takes pages one by one until all are held, then gives them back so. */
-static int run_singles(struct wire *wire, double *ret_alloc_ns, double *ret_free_ns)
-{
-	unsigned nr_pages = wire->sizes->nr_rounds;
-	uint64_t started = measure_wall_ns();
-	double alloc_ns;
-	int error = 0;
+/* Pages and objects, alone and in bulk. Each returns how many were granted, or a negative errno. */
 
-	for (unsigned i = 0; i < nr_pages; i++) {
-		wire->addrs[i] = pp_alloc_pages(wire->pool, 0, 0);
-		if (!wire->addrs[i])
-			return -errno;
-	}
-	alloc_ns = (double)(measure_wall_ns() - started) / nr_pages;
-	started = measure_wall_ns();
-	for (unsigned i = 0; i < nr_pages && !error; i++)
-		error = pp_free_pages(wire->pool, wire->addrs[i], 0);
-	if (error)
-		return error;
-	*ret_free_ns = (double)(measure_wall_ns() - started) / nr_pages;
-	*ret_alloc_ns = alloc_ns;
-	return 0;
+static ssize_t alloc_page(struct wire *wire, void **addrs, size_t count)
+{
+	(void)count;
+	addrs[0] = pp_alloc_pages(wire->pool, 0, 0);
+	return addrs[0] ? 1 : -errno;
 }
 
-/* The same with batches. */
-static int run_bulk(struct wire *wire, double *ret_alloc_ns, double *ret_free_ns)
+static int free_page(struct wire *wire, void *const *addrs, size_t count)
 {
-	unsigned nr_batches = wire->sizes->nr_batches;
-	double nr_pages = (double)nr_batches * BULK_PAGES, alloc_ns;
-	uint64_t started = measure_wall_ns();
-	int error = 0;
+	(void)count;
+	return pp_free_pages(wire->pool, addrs[0], 0);
+}
 
-	for (unsigned i = 0; i < nr_batches; i++) {
-		ssize_t nr = pp_alloc_bulk(wire->pool, 0, 0, wire->addrs + (size_t)i * BULK_PAGES,
-					   BULK_PAGES);
+static ssize_t alloc_pages(struct wire *wire, void **addrs, size_t count)
+{
+	return pp_alloc_bulk(wire->pool, 0, 0, addrs, count);
+}
 
-		if (nr != BULK_PAGES)
-			return nr < 0 ? (int)nr : -ENOMEM;
-	}
-	alloc_ns = (double)(measure_wall_ns() - started) / nr_pages;
+static int free_pages(struct wire *wire, void *const *addrs, size_t count)
+{
+	return pp_free_bulk(wire->pool, 0, addrs, count);
+}
+
+static ssize_t alloc_object(struct wire *wire, void **addrs, size_t count)
+{
+	(void)count;
+	addrs[0] = pp_malloc(wire->pool, OBJECT_BYTES, 0);
+	return addrs[0] ? 1 : -errno;
+}
+
+static int free_object(struct wire *wire, void *const *addrs, size_t count)
+{
+	(void)count;
+	return pp_free(wire->pool, addrs[0]);
+}
+
+static ssize_t alloc_objects(struct wire *wire, void **addrs, size_t count)
+{
+	return pp_cache_alloc_bulk(wire->cache, 0, addrs, count);
+}
+
+static int free_objects(struct wire *wire, void *const *addrs, size_t count)
+{
+	return pp_cache_free_bulk(wire->cache, addrs, count);
+}
+
+static const struct goods {
+	size_t batch; /* 1: alone */
+	ssize_t (*alloc)(struct wire *wire, void **addrs, size_t count);
+	int (*free)(struct wire *wire, void *const *addrs, size_t count);
+	enum value alloc_value, free_value;
+} goods[] = {
+	{ 1, alloc_page, free_page, ALLOC, FREE },
+	{ BULK_PAGES, alloc_pages, free_pages, BULK_ALLOC, BULK_FREE },
+	{ 1, alloc_object, free_object, MALLOC, MALLOC_FREE },
+	{ FEW_OBJECTS, alloc_objects, free_objects, FEW_ALLOC, FEW_FREE },
+	{ MANY_OBJECTS, alloc_objects, free_objects, MANY_ALLOC, MANY_FREE },
+};
+
+#define NR_GOODS (sizeof(goods) / sizeof(goods[0]))
+
+/* Takes batch by batch until all are held, then gives them back so. */
+static int run_goods(struct wire *wire, const struct goods *some, double values[NR_VALUES])
+{
+	size_t nr = some->batch;
+	uint64_t started, taken;
+
+	nr *= some->batch == 1 ? wire->sizes->nr_rounds : wire->sizes->nr_batches;
 	started = measure_wall_ns();
-	for (unsigned i = 0; i < nr_batches && !error; i++)
-		error = pp_free_bulk(wire->pool, 0, wire->addrs + (size_t)i * BULK_PAGES,
-				     BULK_PAGES);
-	if (error)
-		return error;
-	*ret_free_ns = (double)(measure_wall_ns() - started) / nr_pages;
-	*ret_alloc_ns = alloc_ns;
+	for (size_t i = 0; i < nr; i += some->batch) {
+		ssize_t granted = some->alloc(wire, wire->addrs + i, some->batch);
+
+		if (granted != (ssize_t)some->batch)
+			return granted < 0 ? (int)granted : -ENOMEM;
+	}
+	taken = measure_wall_ns();
+	for (size_t i = 0; i < nr; i += some->batch) {
+		int error = some->free(wire, wire->addrs + i, some->batch);
+
+		if (error)
+			return error;
+	}
+	values[some->alloc_value] = (double)(taken - started) / (double)nr;
+	values[some->free_value] = (double)(measure_wall_ns() - taken) / (double)nr;
 	return 0;
 }
 
@@ -191,10 +247,8 @@ static int run_round(struct wire *wire, double values[NR_VALUES])
 
 	if (!error)
 		error = run_pairs(wire, &values[PAIR]);
-	if (!error)
-		error = run_singles(wire, &values[ALLOC], &values[FREE]);
-	if (!error)
-		error = run_bulk(wire, &values[BULK_ALLOC], &values[BULK_FREE]);
+	for (size_t i = 0; i < NR_GOODS && !error; i++)
+		error = run_goods(wire, &goods[i], values);
 	if (error)
 		return error;
 	values[SINGLE_RATE] = 1e6 / (values[ALLOC] + values[FREE]);
@@ -239,9 +293,14 @@ static int connect_client(struct wire *wire)
 	struct pp_client_config config = { .struct_size = sizeof(config),
 					   .socket = wire->daemon.socket,
 					   .name = "bench" };
+	struct pp_cache_config cache_config = { .struct_size = sizeof(cache_config),
+						.name = "bench",
+						.object_size = OBJECT_BYTES };
 	int error = pp_client_new(&wire->client, &config);
 
-	return error ? error : pp_pool_open(wire->client, NULL, 0, &wire->pool);
+	if (!error)
+		error = pp_pool_open(wire->client, NULL, 0, &wire->pool);
+	return error ? error : pp_cache_create(wire->pool, &cache_config, &wire->cache);
 }
 
 /* This process stays on client_cpu, where it has been pinned. */
@@ -258,6 +317,7 @@ static int measure_placement(struct wire *wire, int server_cpu, const char *wher
 		error = connect_client(wire);
 	if (!error)
 		error = measure(wire, where);
+	wire->cache = pp_cache_close(wire->cache);
 	wire->pool = pp_pool_close(wire->pool);
 	wire->client = pp_client_free(wire->client);
 	daemon_process_stop(&wire->daemon);
@@ -296,6 +356,8 @@ int bench_wire(const struct bench *bench)
 	wire.addrs = calloc(nr_addrs, sizeof(wire.addrs[0]));
 	if (wire.addrs)
 		error = measure_placements(&wire);
+	if (!error)
+		error = wire_measure_death(bench);
 	if (error)
 		fprintf(stderr, "bench: wire: %s\n", strerror(-error));
 	free(wire.addrs);
