@@ -7,14 +7,17 @@
  * and the model of after. A truth that does not end up as the core left it means that a store was
  * not seen, and is a failure too.
  *
+ * The end is looked at before the way there. It says which empty slabs were kept, which no answer
+ * tells, and must be at rest: whoever opens it has nothing to undo or to finish.
+ *
  * Then, now and then, the daemon dies for good: the truth stays at one of these states, the core is
  * thrown away, what was recovered is the model from here on, and the history goes on with a new
  * core. Opening it is an operation like the others: a second death amid the recovery must change
  * nothing.
  *
  * What the zone's own validate() says is not taken on trust. The blocks are read and laid out in
- * the model, which refuses two in one place; and for a share of the states all pages that are left
- * are granted one by one, so that a page that is lost, or free and held, shows.
+ * the model, which refuses two in one place; and for a share of the states all that is left is
+ * granted, so that what is lost, or free and held, shows (rest.c).
  */
 
 #include <stdio.h>
@@ -22,9 +25,11 @@
 #include <string.h>
 
 #include "fault/history.h"
+#include "fault/rest.h"
 
 #define TASTE_OPERATIONS 150u /* change it after so many */
 #define GRANT_ALL_EVERY 8u    /* states */
+#define FRESH_TABLE_EVERY 8u  /* zones */
 #define NR_SHARES_MAX 24u
 
 struct history {
@@ -38,6 +43,7 @@ struct history {
 	struct trail trail;
 	struct model now, after, found;
 	struct core core;                 /* of a copy */
+	bool has_caches;                  /* its table is that of the copy, which is whole */
 	void *before, *state, *recovered; /* truths */
 	void *index;
 	struct history_counts counts;
@@ -49,7 +55,8 @@ static const struct zone_config largest = { .nr_pages = CORE_PAGES_MAX,
 					    .contiguous_pages = CORE_PAGES_MAX,
 					    .max_order = 12,
 					    .nr_slots = CORE_NR_SLOTS,
-					    .nr_shares = NR_SHARES_MAX };
+					    .nr_shares = NR_SHARES_MAX,
+					    .nr_slab_units = CORE_SLAB_UNITS };
 
 size_t history_stage_bytes(void)
 {
@@ -72,7 +79,7 @@ struct history *history_new(struct history_stage *stage, const struct history_pe
 	history->before = aligned_alloc(64, truth_bytes);
 	history->state = aligned_alloc(64, truth_bytes);
 	history->recovered = aligned_alloc(64, truth_bytes);
-	history->index = aligned_alloc(64, zone_index_bytes(&largest));
+	history->index = aligned_alloc(64, core_index_bytes(&largest));
 	if (!history->before || !history->state || !history->recovered || !history->index)
 		return history_free(history);
 	return history;
@@ -92,52 +99,53 @@ struct history *history_free(struct history *history)
 
 /* A state of the truth. */
 
-static bool wrong(struct zone_fault *ret, uint32_t pfn, const char *what)
+/*
+ * The table of caches in history->recovered. To open one that is whole changes nothing, and takes
+ * longer than all else: it stays open as long as that part of the truth is the same.
+ */
+static bool recover_caches(struct history *history, struct zone_fault *ret)
 {
-	*ret = (struct zone_fault){ .pfn = pfn, .what = what };
-	return false;
-}
+	const struct zone_config *zone = &history->stage->zone;
+	void *recovered = core_truth_caches(zone, history->recovered);
+	const void *state = core_truth_caches(zone, history->state);
+	const size_t size_bytes = cache_ledger_bytes(CORE_NR_CACHES);
 
-/* Spends the recovered core: every page that no block covers can be granted, and no other. */
-static bool all_the_rest_is_free(struct history *history, struct zone_fault *ret)
-{
-	const struct word_owner owner = { .slot = 1, .mobility = MOBILITY_MOVABLE };
-	struct model *found = &history->found;
-	uint32_t pfn = 0;
-
-	while (!zone_alloc(&history->core.zone, 0, owner, &pfn)) {
-		if (pfn >= found->nr_pages)
-			return wrong(ret, pfn, "a page behind the zone is free");
-		if (found->is_covered[pfn])
-			return wrong(ret, pfn, "a page that is held is free");
-		found->is_covered[pfn] = true;
-	}
-	for (pfn = 0; pfn < found->nr_pages; pfn++)
-		if (!found->is_covered[pfn])
-			return wrong(ret, pfn, "a page is lost");
-	return true;
+	if (history->has_caches && memcmp(recovered, state, size_bytes) == 0)
+		return true;
+	memcpy(recovered, state, size_bytes);
+	memset(history->index, 0, cache_index_bytes(CORE_NR_CACHES));
+	if (core_open_caches(&history->core, zone, history->recovered, history->index, ret))
+		return false;
+	*ret = (struct zone_fault){ .what = cache_table_validate(&history->core.caches) };
+	history->has_caches = memcmp(recovered, state, size_bytes) == 0;
+	return !ret->what;
 }
 
 /* Recovers a copy of history->state into history->core and reads it. */
 static bool recover(struct history *history, struct zone_fault *ret)
 {
-	memcpy(history->recovered, history->state, history->truth_bytes);
-	memset(history->index, 0, zone_index_bytes(&history->stage->zone));
-	return !core_open(&history->core, &history->stage->zone, history->recovered, history->index,
-			  ret) &&
+	const struct zone_config *zone = &history->stage->zone;
+	const size_t caches_bytes = cache_ledger_bytes(CORE_NR_CACHES);
+	const size_t layouts_bytes = cache_index_bytes(CORE_NR_CACHES);
+
+	if (!recover_caches(history, ret))
+		return false;
+	memcpy(history->recovered, history->state, history->truth_bytes - caches_bytes);
+	memset((char *)history->index + layouts_bytes, 0, core_index_bytes(zone) - layouts_bytes);
+	return !core_open_zone(&history->core, zone, history->recovered, history->index, ret) &&
 	       !zone_validate(&history->core.zone, ret) &&
 	       model_read(&history->found, &history->core, ret);
 }
 
-/* Is history->state between `before` and what comes after? */
-static bool check_state(struct history *history, const struct model *before, struct zone_fault *ret)
+/* Is what was recovered between `before` and what comes after? */
+static bool check_found(struct history *history, const struct model *before, struct zone_fault *ret)
 {
-	history->counts.states++;
-	if (!recover(history, ret) ||
-	    !model_is_between(&history->found, before, &history->after, ret) ||
-	    !operation_is_kept(&history->stage->operation, &history->found, ret))
-		return false;
-	return history->counts.states % GRANT_ALL_EVERY || all_the_rest_is_free(history, ret);
+	const uint64_t nr_states = ++history->counts.states;
+
+	return model_is_between(&history->found, before, &history->after, ret) &&
+	       operation_is_kept(&history->stage->operation, &history->found, ret) &&
+	       (nr_states % GRANT_ALL_EVERY || rest_is_free(&history->core, &history->found,
+							    nr_states / GRANT_ALL_EVERY % 2, ret));
 }
 
 /* An operation. */
@@ -146,35 +154,58 @@ static bool complain(struct history *history, uint32_t step, const struct zone_f
 {
 	const struct operation *operation = &history->stage->operation;
 
-	snprintf(
-		history->complaint, sizeof(history->complaint),
-		"operation %u (%s, %u pages, order %u, slot %u), after store %u of %u: page %u: %s",
-		history->nr_operations, operation_name(operation->kind), operation->nr_pages,
-		operation->order, operation->owner.slot, step, history->trail.nr_steps, fault->pfn,
-		fault->what);
+	snprintf(history->complaint, sizeof(history->complaint),
+		 "operation %u (%s, %u pages, order %u, cache %d, slot %u), after store %u of %u: "
+		 "page %u: %s",
+		 history->nr_operations, operation_name(operation->kind), operation->nr_pages,
+		 operation->order, (int)operation->cache, operation->owner.slot, step,
+		 history->trail.nr_steps, fault->pfn, fault->what);
 	return false;
 }
 
-/* All states on the operation's way; the last must be that of after, and nothing in between. */
-static bool check_trail(struct history *history)
+/*
+ * The truth as the core left it, which tells of the after what no answer does. Nothing is under way
+ * in it, so opening it changes nothing.
+ */
+static bool check_end(struct history *history, struct zone_fault *ret)
+{
+	memcpy(history->state, history->stage->truth, history->truth_bytes);
+	if (!recover(history, ret))
+		return false;
+	*ret = (struct zone_fault){ 0, "something is left half done" };
+	return memcmp(history->recovered, history->state, history->truth_bytes) == 0 &&
+	       model_adopt_slabs(&history->after, &history->found, ret) &&
+	       check_found(history, &history->after, ret);
+}
+
+/* All states on the operation's way to the end. A store that changes nothing makes no new one. */
+static bool check_way(struct history *history, uint32_t *step, struct zone_fault *ret)
 {
 	const struct trail *trail = &history->trail;
-	struct zone_fault fault = { .what = "" };
 	size_t cursor = 0;
 
 	memcpy(history->state, history->before, history->truth_bytes);
-	for (uint32_t step = 1; cursor < trail->nr_changes; step++) {
-		trail_replay_step(trail, &cursor, history->state);
-		if (!check_state(history,
-				 cursor < trail->nr_changes ? &history->now : &history->after,
-				 &fault))
-			return complain(history, step, &fault);
+	for (*step = 1; cursor < trail->nr_changes; ++*step) {
+		bool is_other = trail_replay_step(trail, &cursor, history->state);
+
+		if (is_other && cursor < trail->nr_changes &&
+		    (!recover(history, ret) || !check_found(history, &history->now, ret)))
+			return false;
 	}
-	if (trail->is_cut ||
-	    memcmp(history->state, history->stage->truth, history->truth_bytes) != 0) {
-		wrong(&fault, 0, "not every store was seen");
-		return complain(history, trail->nr_steps, &fault);
-	}
+	*ret = (struct zone_fault){ 0, "not every store was seen" };
+	return !trail->is_cut &&
+	       memcmp(history->state, history->stage->truth, history->truth_bytes) == 0;
+}
+
+static bool check_trail(struct history *history)
+{
+	struct zone_fault fault = { .what = "" };
+	uint32_t step = history->trail.nr_steps;
+
+	if (history->trail.nr_changes && !check_end(history, &fault))
+		return complain(history, step, &fault);
+	if (!check_way(history, &step, &fault))
+		return complain(history, step, &fault);
 	return true;
 }
 
@@ -194,7 +225,30 @@ static bool perform(struct history *history)
 	history->after = history->now;
 	if (!operation_apply(&stage->operation, &history->taste, &history->after, &fault))
 		return complain(history, 0, &fault);
-	return check_trail(history);
+	if (!check_trail(history))
+		return false;
+	cases_count(&stage->operation, &history->now, &history->after, history->counts.cases);
+	return true;
+}
+
+/*
+ * The tables' general caches are nobody's operation. Mostly they are there from the start, as
+ * making them anew is a thousand states of little interest.
+ */
+static bool begin_caches(struct history *history, struct zone_fault *ret)
+{
+	struct history_stage *stage = history->stage;
+	struct core core = { 0 };
+
+	memset(history->index, 0, core_index_bytes(&stage->zone));
+	if (!random_once_in(&history->random, FRESH_TABLE_EVERY) &&
+	    core_open_caches(&core, &stage->zone, stage->truth, history->index, ret))
+		return false;
+	memcpy(history->state, stage->truth, history->truth_bytes);
+	if (!recover(history, ret))
+		return false;
+	memcpy(history->now.caches, history->found.caches, sizeof(history->now.caches));
+	return true;
 }
 
 static bool open_core(struct history *history)
@@ -241,6 +295,7 @@ static struct zone_config random_shape(struct random *random, uint32_t max_pages
 	const uint32_t some = max_pages / 8 + random_below(random, max_pages / 4);
 	uint32_t capacity = random_once_in(random, 6) ? max_pages : some;
 	unsigned max_order = random_once_in(random, 3) ? random_below(random, 10) : 10;
+
 	while (UINT32_C(1) << max_order > capacity / 2)
 		max_order--;
 	return (struct zone_config){
@@ -251,30 +306,64 @@ static struct zone_config random_shape(struct random *random, uint32_t max_pages
 		.max_order = max_order,
 		.nr_slots = CORE_NR_SLOTS,
 		.nr_shares = random_below(random, NR_SHARES_MAX + 1),
+		.nr_slab_units = CORE_SLAB_UNITS,
 	};
 }
 
 bool history_begin(struct history *history)
 {
 	struct zone_config *zone = &history->stage->zone;
+	struct zone_fault fault;
 
 	*zone = random_shape(&history->random, history->config.max_pages);
 	history->taste.zone = *zone;
 	history->truth_bytes = core_truth_bytes(zone);
 	history->nr_operations = 0;
+	history->has_caches = false;
 	memset(history->stage->truth, 0, history->truth_bytes);
 	model_init(&history->now, zone->capacity_pages, zone->nr_pages);
 	change_taste(history);
+	if (!begin_caches(history, &fault))
+		return complain(history, 0, &fault);
 	return open_core(history);
 }
 
-/* A short history has all kinds too. OPERATION_OPEN when each was there. */
+static bool has_dying(const struct model *model)
+{
+	for (unsigned slot = 0; slot < CORE_NR_SLOTS; slot++)
+		if (model->slots[slot].state == SLOT_DYING)
+			return true;
+	return false;
+}
+
+/* Whether there is a cache with a constructor, or an object of one that is held. */
+static bool has_constructor(const struct model *model, bool is_held)
+{
+	for (uint32_t i = 0; i < CORE_NR_CACHES && !is_held; i++)
+		if (model_has_name(model, i) && model->caches[i].flags & CACHE_CTOR)
+			return true;
+	for (uint32_t i = 0; i < model->nr_slabs && is_held; i++)
+		if (model->caches[model->slabs[i].cache].flags & CACHE_CTOR &&
+		    model_nr_held(&model->slabs[i]))
+			return true;
+	return false;
+}
+
+/*
+ * A short history has all kinds too, and first what they need. OPERATION_OPEN when each was there.
+ */
 static enum operation_kind kind_to_come(const struct history *history)
 {
+	const struct model *now = &history->now;
 	unsigned kind = OPERATION_OPEN + 1;
 
 	while (kind < OPERATION_NR_KINDS && history->counts.operations[kind])
 		kind++;
+	if (kind == OPERATION_RELEASE && !has_dying(now))
+		return OPERATION_SET_STATE;
+	if (kind == OPERATION_FORGET_CONSTRUCTED && !has_constructor(now, true))
+		return has_constructor(now, false) ? OPERATION_ALLOC_OBJECTS
+						   : OPERATION_CREATE_CACHE;
 	return kind < OPERATION_NR_KINDS ? (enum operation_kind)kind : OPERATION_OPEN;
 }
 
@@ -289,6 +378,7 @@ bool history_step(struct history *history)
 	if (random_once_in(&history->random, history->config.death_every))
 		return die(history);
 	history->now = history->after;
+	model_drop_gone(&history->now);
 	return true;
 }
 
@@ -302,6 +392,19 @@ const struct history_counts *history_counts(const struct history *history)
 	return &history->counts;
 }
 
+bool history_is_complete(const struct history *history)
+{
+	const struct history_counts *counts = &history->counts;
+
+	for (unsigned kind = 0; kind < OPERATION_NR_KINDS; kind++)
+		if (!counts->operations[kind])
+			return false;
+	for (unsigned which = 0; which < NR_CASES; which++)
+		if (!counts->cases[which])
+			return false;
+	return counts->deaths && counts->steals;
+}
+
 void history_print_counts(const struct history *history)
 {
 	const struct history_counts *counts = &history->counts;
@@ -309,6 +412,9 @@ void history_print_counts(const struct history *history)
 	for (unsigned kind = 0; kind < OPERATION_NR_KINDS; kind++)
 		printf("  %-20s %8llu\n", operation_name((enum operation_kind)kind),
 		       (unsigned long long)counts->operations[kind]);
+	for (unsigned which = 0; which < NR_CASES; which++)
+		printf("  %-30s %8llu\n", case_name((enum object_case)which),
+		       (unsigned long long)counts->cases[which]);
 	printf("%llu stores, %llu states recovered, %llu deaths, %llu steals\n",
 	       (unsigned long long)counts->stores, (unsigned long long)counts->states,
 	       (unsigned long long)counts->deaths, (unsigned long long)counts->steals);

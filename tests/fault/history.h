@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "fault/cases.h"
 #include "fault/operation.h"
 #include "fault/trail.h"
 
@@ -19,7 +20,7 @@
 struct history_stage {
 	struct zone_config zone;
 	struct operation operation;
-	uint64_t truth[]; /* 64-byte aligned, core_truth_bytes() */
+	_Alignas(64) uint64_t truth[]; /* core_truth_bytes() */
 };
 
 struct history_performer {
@@ -37,6 +38,7 @@ struct history_counts {
 	uint64_t states; /* recovered and compared */
 	uint64_t deaths;
 	uint64_t steals; /* from another mobility's pageblock */
+	uint64_t cases[NR_CASES];
 };
 
 struct history_config {
@@ -67,4 +69,7 @@ bool history_step(struct history *history);
 
 const char *history_complaint(const struct history *history);
 const struct history_counts *history_counts(const struct history *history);
+/* Whether each kind of operation was there, a death, a steal, and each case. */
+bool history_is_complete(const struct history *history);
+
 void history_print_counts(const struct history *history);

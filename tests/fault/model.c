@@ -12,7 +12,7 @@
 
 #include <string.h>
 
-#include "fault/model.h"
+#include "fault/model_part.h"
 
 void model_init(struct model *model, uint32_t room, uint32_t nr_pages)
 {
@@ -20,9 +20,11 @@ void model_init(struct model *model, uint32_t room, uint32_t nr_pages)
 	memset(model->nr_holders, 0, room * sizeof(model->nr_holders[0]));
 	memset(model->words, 0, room * sizeof(model->words[0]));
 	memset(model->slots, 0, sizeof(model->slots));
+	memset(model->caches, 0, sizeof(model->caches));
 	model->room = room;
 	model->nr_pages = nr_pages;
 	model->nr_covered = 0;
+	model->nr_slabs = 0;
 }
 
 bool model_grant(struct model *model, uint32_t pfn, uint32_t word)
@@ -94,12 +96,6 @@ uint32_t model_next_block(const struct model *model, uint32_t pfn, unsigned nr_h
 	return PAGE_NONE;
 }
 
-static bool found_wrong(struct zone_fault *ret, uint32_t pfn, const char *what)
-{
-	*ret = (struct zone_fault){ .pfn = pfn, .what = what };
-	return false;
-}
-
 /* Of a shared block: the holders beside the one that it was granted to in the model. */
 static bool read_holders(struct model *model, const struct core *core,
 			 const struct zone_block *block)
@@ -125,11 +121,15 @@ bool model_read(struct model *model, struct core *core, struct zone_fault *ret)
 		enum word_kind kind = is_shared ? WORD_PAGE : block.kind;
 
 		if (!model_grant(model, block.pfn, word_make(kind, block.owner, block.order)))
-			return found_wrong(ret, block.pfn, "two blocks in one place");
+			return model_found_wrong(ret, block.pfn, "two blocks in one place");
 		if (is_shared && !read_holders(model, core, &block))
-			return found_wrong(ret, block.pfn, "the holders of a block make no sense");
+			return model_found_wrong(ret, block.pfn,
+						 "the holders of a block make no sense");
+		if (kind == WORD_SLAB && !model_read_slab(model, core, block.pfn))
+			return model_found_wrong(ret, block.pfn, "a slab makes no sense");
 	}
 	memcpy(model->slots, core->slots.slots, sizeof(model->slots));
+	memcpy(model->caches, core->caches.records, sizeof(model->caches));
 	return true;
 }
 
@@ -160,14 +160,15 @@ static bool are_holds_between(const struct model *found, const struct model *bef
 {
 	const size_t size_bytes = sizeof(found->words[pfn]);
 
-	if (!found->nr_holders[pfn] && !before->nr_holders[pfn] && !after->nr_holders[pfn])
+	if (!found->nr_holders[pfn] &&
+	    (!before->nr_holders[pfn] || model_is_given_back(before, after, pfn)))
 		return true;
 	if (memcmp(found->words[pfn], before->words[pfn], size_bytes) != 0 &&
 	    memcmp(found->words[pfn], after->words[pfn], size_bytes) != 0)
-		return found_wrong(ret, pfn, "a block is neither as before nor as after");
+		return model_found_wrong(ret, pfn, "a block is neither as before nor as after");
 	for (unsigned slot = 0; slot < CORE_NR_SLOTS; slot++)
 		if (word_kind(found->words[pfn][slot]) == WORD_PAGE && !found->slots[slot].state)
-			return found_wrong(ret, pfn, "a block's holder is gone");
+			return model_found_wrong(ret, pfn, "a block's holder is gone");
 	return true;
 }
 
@@ -175,16 +176,17 @@ bool model_is_between(const struct model *found, const struct model *before,
 		      const struct model *after, struct zone_fault *ret)
 {
 	if (found->nr_pages != before->nr_pages && found->nr_pages != after->nr_pages)
-		return found_wrong(ret, found->nr_pages, "the zone has another size");
+		return model_found_wrong(ret, found->nr_pages, "the zone has another size");
 	for (unsigned i = 0; i < CORE_NR_SLOTS; i++) {
 		const char *what =
 			slot_fault(&found->slots[i], &before->slots[i], &after->slots[i]);
 
 		if (what)
-			return found_wrong(ret, i, what);
+			return model_found_wrong(ret, i, what);
 	}
 	for (uint32_t pfn = 0; pfn < found->room; pfn++)
 		if (!are_holds_between(found, before, after, pfn, ret))
 			return false;
-	return true;
+	return model_are_slabs_between(found, before, after, ret) &&
+	       model_are_caches_between(found, before, after, ret);
 }

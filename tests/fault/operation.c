@@ -29,6 +29,13 @@ static const struct operation_type *const types[OPERATION_NR_KINDS] = {
 	[OPERATION_TAKE_SLOT] = &operation_take_slot,
 	[OPERATION_SET_STATE] = &operation_set_state,
 	[OPERATION_RELEASE] = &operation_release,
+	[OPERATION_CREATE_CACHE] = &operation_create_cache,
+	[OPERATION_ALLOC_OBJECTS] = &operation_alloc_objects,
+	[OPERATION_FORGET_CONSTRUCTED] = &operation_forget_constructed,
+	[OPERATION_FREE_OBJECTS] = &operation_free_objects,
+	[OPERATION_FREE_OBJECTS_WRONG] = &operation_free_objects_wrong,
+	[OPERATION_SHRINK_CACHES] = &operation_shrink_caches,
+	[OPERATION_DESTROY_CACHE] = &operation_destroy_cache,
 };
 
 bool operation_choose_block(struct operation *operation, const struct model *model, uint32_t pfn,
@@ -74,7 +81,7 @@ void operation_choose(struct operation *operation, const struct operation_taste 
 	for (;;) {
 		enum operation_kind kind = random_kind(random);
 
-		if (preferred != OPERATION_OPEN && random_once_in(random, 4))
+		if (preferred != OPERATION_OPEN && random_once_in(random, 2))
 			kind = preferred;
 		if (types[kind]->gives == -wanted && !random_once_in(random, 3))
 			continue;

@@ -36,6 +36,13 @@ enum operation_kind {
 	OPERATION_TAKE_SLOT,
 	OPERATION_SET_STATE,
 	OPERATION_RELEASE,
+	OPERATION_CREATE_CACHE,
+	OPERATION_ALLOC_OBJECTS,
+	OPERATION_FORGET_CONSTRUCTED,
+	OPERATION_FREE_OBJECTS,
+	OPERATION_FREE_OBJECTS_WRONG,
+	OPERATION_SHRINK_CACHES,
+	OPERATION_DESTROY_CACHE,
 	OPERATION_NR_KINDS
 };
 
@@ -48,12 +55,20 @@ struct operation {
 	uint32_t nr_pages;
 	unsigned other;     /* slot that is to hold it too */
 	struct slot client; /* who takes a slot, or the state that a slot is to have */
+	uint32_t cache;     /* number of a name, or ZONE_CACHE_ANY; answered where one is made */
+	unsigned pattern;   /* of a cache that is to be made */
+	int refusal;        /* expected of a wrong free of objects */
+	bool has_room;      /* for the words of more slabs: it is added when it is lacking */
+	struct zone_leaver leaver;
 	/* asked for a free, answered to a grant */
 	uint32_t pfn;
 	size_t nr_runs;
 	struct page_run runs[OPERATION_RUNS_MAX];
+	size_t nr_object_runs;
+	struct object_run object_runs[OPERATION_RUNS_MAX];
 	/* answered */
 	int result;
+	uint32_t target;    /* of a cache that was made */
 	uint64_t nr_steals; /* from pageblocks of another mobility */
 };
 

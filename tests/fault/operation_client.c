@@ -42,13 +42,15 @@ static bool apply_take_slot(const struct operation *operation, const struct oper
 	return true;
 }
 
+/* Half of them hold an object, if there is any. */
 static bool choose_slot_in(struct operation *operation, const struct model *model,
 			   struct random *random, unsigned states)
 {
-	unsigned slot = 1 + random_below(random, CORE_NR_SLOTS - 1);
-
-	operation->owner.slot = slot;
-	return states >> model->slots[slot].state & 1;
+	operation->owner.slot = 1 + random_below(random, CORE_NR_SLOTS - 1);
+	if (model->nr_slabs && random_once_in(random, 2))
+		operation_choose_holder(
+			operation, &model->slabs[random_below(random, model->nr_slabs)], random);
+	return states >> model->slots[operation->owner.slot].state & 1;
 }
 
 /* A client hangs up, or ends. */
@@ -95,6 +97,14 @@ static void run_release(struct operation *operation, struct core *core)
 	slot_table_leave(&core->slots, operation->owner.slot);
 }
 
+/* What is freed for the dead is raw, and nobody had it. */
+static void release_objects(struct model_slab *slab, unsigned slot)
+{
+	for (uint32_t i = 0; i < slab->nr_objects; i++)
+		if (model_is_held_by(slab, i, slot))
+			slab->words[i] = SLAB_NEVER_HELD;
+}
+
 static bool apply_release(const struct operation *operation, const struct operation_taste *taste,
 			  struct model *model)
 {
@@ -103,6 +113,8 @@ static bool apply_release(const struct operation *operation, const struct operat
 	(void)taste;
 	for (uint32_t pfn = 0; pfn < model->room; pfn++)
 		model_leave(model, pfn, operation->owner.slot);
+	for (uint32_t at = 0; at < model->nr_slabs; at++)
+		release_objects(&model->slabs[at], operation->owner.slot);
 	slot->state = SLOT_FREE;
 	slot->generation++;
 	return true;
@@ -118,7 +130,7 @@ const struct operation_type operation_take_slot = {
 
 const struct operation_type operation_set_state = {
 	.name = "set state",
-	.weight = 2,
+	.weight = 8,
 	.choose = choose_set_state,
 	.run = run_set_state,
 	.apply = apply_set_state,

@@ -15,8 +15,8 @@ static unsigned random_order(const struct operation_taste *taste, struct random 
 	return order;
 }
 
-static bool choose_owner(struct operation *operation, const struct operation_taste *taste,
-			 const struct model *model, struct random *random)
+bool operation_choose_owner(struct operation *operation, const struct operation_taste *taste,
+			    const struct model *model, struct random *random)
 {
 	unsigned slot = 1 + random_below(random, taste->nr_slots_preferred);
 
@@ -35,7 +35,7 @@ static bool choose_alloc(struct operation *operation, const struct operation_tas
 			 const struct model *model, struct random *random)
 {
 	operation->order = random_order(taste, random);
-	return choose_owner(operation, taste, model, random);
+	return operation_choose_owner(operation, taste, model, random);
 }
 
 static void run_alloc(struct operation *operation, struct core *core)
@@ -66,7 +66,7 @@ static bool choose_alloc_bulk(struct operation *operation, const struct operatio
 {
 	operation->count = random_count(taste, random);
 	operation->order = random_once_in(random, 2) ? 0 : random_order(taste, random);
-	return choose_owner(operation, taste, model, random);
+	return operation_choose_owner(operation, taste, model, random);
 }
 
 static void run_alloc_bulk(struct operation *operation, struct core *core)
@@ -100,7 +100,7 @@ static bool choose_alloc_exact(struct operation *operation, const struct operati
 	unsigned order = random_order(taste, random);
 
 	operation->nr_pages = 1 + random_below(random, size_of(order));
-	return choose_owner(operation, taste, model, random);
+	return operation_choose_owner(operation, taste, model, random);
 }
 
 static void run_alloc_exact(struct operation *operation, struct core *core)

@@ -41,6 +41,17 @@ extern const struct operation_type operation_share;
 extern const struct operation_type operation_take_slot;
 extern const struct operation_type operation_set_state;
 extern const struct operation_type operation_release;
+extern const struct operation_type operation_create_cache;
+extern const struct operation_type operation_alloc_objects;
+extern const struct operation_type operation_forget_constructed;
+extern const struct operation_type operation_free_objects;
+extern const struct operation_type operation_free_objects_wrong;
+extern const struct operation_type operation_shrink_caches;
+extern const struct operation_type operation_destroy_cache;
+
+/* Somebody who asks for something. False when the one that was drawn is not there. */
+bool operation_choose_owner(struct operation *operation, const struct operation_taste *taste,
+			    const struct model *model, struct random *random);
 
 /*
  * A block with so many holders at least, at or behind a page; its order and one of its holders.
@@ -48,6 +59,23 @@ extern const struct operation_type operation_release;
  */
 bool operation_choose_block(struct operation *operation, const struct model *model, uint32_t pfn,
 			    unsigned nr_holders, struct random *random);
+
+/* Whoever holds an object of a slab becomes the owner. False when nobody does. */
+bool operation_choose_holder(struct operation *operation, const struct model_slab *slab,
+			     struct random *random);
+
+/*
+ * Objects of one holder in one slab or several, as runs: all that he has there when `is_whole`,
+ * else here and there one is left out. With flags, only of caches that have all of them. False when
+ * nobody holds any.
+ */
+bool operation_choose_objects(struct operation *operation, const struct operation_taste *taste,
+			      const struct model *model, struct random *random, bool is_whole,
+			      unsigned flags);
+
+/* The slab that a run lies in, or MODEL_NO_SLAB, and which object bit 0 of its mask is. */
+uint32_t operation_find_objects(const struct model *model, const struct operation_taste *taste,
+				const struct object_run *run, uint32_t *ret_first);
 
 /* An exact grant's head is proof of the whole. */
 bool operation_is_exact_whole(const struct operation *operation, const struct model *found);

@@ -81,7 +81,7 @@ static bool choose_resize(struct operation *operation, const struct operation_ta
 {
 	const uint32_t capacity = taste->zone.capacity_pages;
 	const uint32_t smallest = taste->zone.contiguous_pages + capacity / 4;
-	uint32_t range = random_once_in(random, 4) ? capacity : 160;
+	uint32_t range = random_once_in(random, 6) ? capacity : 160;
 
 	operation->nr_pages = clamp(model->nr_pages + random_below(random, range),
 				    smallest + range / 2, capacity + range / 2) -
@@ -122,7 +122,7 @@ const struct operation_type operation_mark_hole = {
 
 const struct operation_type operation_resize = {
 	.name = "resize",
-	.weight = 3,
+	.weight = 2,
 	.choose = choose_resize,
 	.run = run_resize,
 	.apply = apply_resize,

@@ -5,7 +5,8 @@
  * be its last. The core is compiled so that its stores are seen (stores.c); what a state must be is
  * told in model.c and history.c.
  *
- * Environment: PAGEPOOL_TEST_SEED repeats a run, FAULT_OPERATIONS says how long it is.
+ * Environment: PAGEPOOL_TEST_SEED repeats a run, FAULT_OPERATIONS says how long it is. A short run
+ * goes on until there was each kind of operation, and each case of cases.h.
  */
 
 #include <setjmp.h>
@@ -22,12 +23,24 @@
 #include "fault/sample.h"
 #include "fault/stores.h"
 
-#define OPERATIONS_OF_A_ZONE 1000u
+#define OPERATIONS_OF_A_ZONE 500u
+#define VALIDATE_EVERY 16u /* operations */
 
 struct daemon {
 	struct core core;
 	void *index;
+	uint64_t nr_operations;
 };
+
+/* What lives is looked at too, but seldom, as that settles the zone. */
+static void validate(struct daemon *daemon, const struct operation *operation)
+{
+	struct zone_fault fault;
+
+	if (daemon->nr_operations++ % VALIDATE_EVERY || !zone_validate(&daemon->core.zone, &fault))
+		return;
+	fail_msg("%s left page %u: %s", operation_name(operation->kind), fault.pfn, fault.what);
+}
 
 static void perform(void *data, struct history_stage *stage, struct trail *ret_trail)
 {
@@ -38,9 +51,9 @@ static void perform(void *data, struct history_stage *stage, struct trail *ret_t
 
 	if (operation->kind == OPERATION_OPEN) {
 		free(daemon->index);
-		daemon->index = aligned_alloc(64, zone_index_bytes(&stage->zone));
+		daemon->index = aligned_alloc(64, core_index_bytes(&stage->zone));
 		assert_non_null(daemon->index);
-		memset(daemon->index, 0, zone_index_bytes(&stage->zone));
+		memset(daemon->index, 0, core_index_bytes(&stage->zone));
 	}
 	stores_watch(stage->truth, truth_bytes, ret_trail);
 	if (operation->kind == OPERATION_OPEN)
@@ -49,11 +62,13 @@ static void perform(void *data, struct history_stage *stage, struct trail *ret_t
 	if (!operation->result)
 		operation_run(operation, &daemon->core);
 	stores_unwatch();
+	if (operation->result >= 0)
+		validate(daemon, operation);
 }
 
 static void test_every_store_may_be_the_last(void **state)
 {
-	const uint64_t nr_operations = sample_size("FAULT_OPERATIONS", 10000);
+	const uint64_t nr_operations = sample_size("FAULT_OPERATIONS", 4000);
 	struct history_stage *stage;
 	struct daemon daemon = { 0 };
 	const struct history_performer performer = { .perform = perform, .data = &daemon };
@@ -72,7 +87,7 @@ static void test_every_store_may_be_the_last(void **state)
 	config.seed = sample_seed();
 	history = history_new(stage, &performer, &config);
 	assert_non_null(history);
-	for (uint64_t i = 0; i < nr_operations; i++) {
+	for (uint64_t i = 0; i < nr_operations || !history_is_complete(history); i++) {
 		bool is_right =
 			i % OPERATIONS_OF_A_ZONE ? history_step(history) : history_begin(history);
 
@@ -80,9 +95,6 @@ static void test_every_store_may_be_the_last(void **state)
 			fail_msg("%s", history_complaint(history));
 	}
 	history_print_counts(history);
-	for (unsigned kind = 0; kind < OPERATION_NR_KINDS; kind++)
-		assert_true(history_counts(history)->operations[kind] > 0);
-	assert_true(history_counts(history)->deaths > 0);
 	history_free(history);
 	free(daemon.index);
 	free(stage);

@@ -44,11 +44,20 @@ static inline void trail_append(struct trail *trail, uint32_t at, uint32_t value
 		(struct trail_change){ .at = at, .value = value, .step = trail->nr_steps };
 }
 
-/* Makes the changes of the next step to a truth that has those before it; *cursor starts at 0. */
-static inline void trail_replay_step(const struct trail *trail, size_t *cursor, uint32_t *truth)
+/*
+ * Makes the changes of the next step to a truth that has those before it; *cursor starts at 0.
+ * False when the truth is as it was.
+ */
+static inline bool trail_replay_step(const struct trail *trail, size_t *cursor, uint32_t *truth)
 {
 	uint32_t step = trail->changes[*cursor].step;
+	bool is_other = false;
 
-	for (; *cursor < trail->nr_changes && trail->changes[*cursor].step == step; ++*cursor)
-		truth[trail->changes[*cursor].at] = trail->changes[*cursor].value;
+	for (; *cursor < trail->nr_changes && trail->changes[*cursor].step == step; ++*cursor) {
+		const struct trail_change *change = &trail->changes[*cursor];
+
+		is_other |= truth[change->at] != change->value;
+		truth[change->at] = change->value;
+	}
+	return is_other;
 }
